@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * protect: ranges of a device that nothing may change.
+ *
+ * What it does: fails every operation that would change a sector of `ranges`:
+ * write, write zeroes, discard, secure erase, zone append and zone
+ * management. Reads and flushes pass. Where no range is given, the whole
+ * device is read-only. A bio that straddles a border is divided there: the
+ * part outside goes through, the part inside fails, and so the submitter gets
+ * an error for the whole. Each refusal is an event in the ring buffer
+ * `events` (struct protect_event); one that finds it full is counted.
+ *
+ * What it shows: configuration by read-only globals, bpf_bio_accept_partial(),
+ * a ring buffer, and how a guard fails closed: an operation it does not know
+ * is a change, and a bio that touches a range and cannot be divided fails
+ * whole. That is what happens at a border within a logical block.
+ *
+ * What it does not do: it is no protection against SCSI or NVMe passthrough,
+ * nor, when attached to a partition, against writes through the whole disk.
+ * The pid and comm of an event are the submitter's, which for buffered writes
+ * is a kernel thread; the cgroup is the bio's own.
+ *
+ *	ranges		sectors in any order; unused entries have nr == 0.
+ *			Sorted and without gaps or overlaps in the array they
+ *			are searched in log time, otherwise one by one.
+ *	error		what the bio fails with. There is no block layer status
+ *			for EPERM or EROFS. -EIO is what every submitter can
+ *			handle; below a multipath device take -EREMOTEIO, which
+ *			a write-protected SCSI disk gives and which does not
+ *			make it try the other paths.
+ *	zone_sectors	length of a zone, where appends to zones that hold no
+ *			protected sector shall pass. As long as it is 0 every
+ *			append is refused: it may land anywhere in its zone.
+ */
+#include "blk_policy.bpf.h"
+#include "protect.h"
+
+#define EIO 5
+
+/* Halving PROTECT_MAX_RANGES + 1 possible answers down to one. */
+#define SEARCH_STEPS 11
+
+_Static_assert(PROTECT_MAX_RANGES < 1 << SEARCH_STEPS,
+	       "the search does not reach all ranges");
+
+/* What is known of `ranges`; the low bits hold the number of entries. */
+#define LAYOUT_KNOWN (1U << 31)
+#define LAYOUT_SORTED (1U << 30)
+#define LAYOUT_USED 0xffffU
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile struct protect_range ranges[PROTECT_MAX_RANGES];
+const volatile __s32 error = -EIO;
+const volatile __u64 zone_sectors;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, PROTECT_NR_COUNTERS);
+} counters SEC(".maps");
+
+static __u32 layout;
+
+struct layout_walk {
+	__u64 end;
+	__u32 used;
+	bool sorted;
+};
+
+static long layout_step(__u32 i, struct layout_walk *walk)
+{
+	__u64 first;
+	__u64 nr;
+
+	if (i >= PROTECT_MAX_RANGES)
+		return 1;
+	first = ranges[i].first;
+	nr = ranges[i].nr;
+	if (!nr)
+		return 0;
+	if (i != walk->used || first < walk->end)
+		walk->sorted = false;
+	walk->used = i + 1;
+	walk->end = range_end(first, nr);
+	return 0;
+}
+
+/*
+ * Ranges are frozen before the program loads, so the first bio can look at
+ * them all and the answer holds for ever; CPUs that race find the same one.
+ */
+static __u32 get_layout(void)
+{
+	__u32 known = *(volatile __u32 *)&layout;
+	struct layout_walk walk = { .sorted = true };
+
+	if (known)
+		return known;
+	bpf_loop(PROTECT_MAX_RANGES, layout_step, &walk, 0);
+	known = LAYOUT_KNOWN | walk.used;
+	if (walk.sorted)
+		known |= LAYOUT_SORTED;
+	*(volatile __u32 *)&layout = known;
+	return known;
+}
+
+/*
+ * Sectors from `sector` to `border` are alike: all protected, or all not.
+ */
+struct stretch {
+	__u64 sector;
+	__u64 border;
+	bool covered;
+};
+
+static __always_inline void search_sorted(struct stretch *s, __u32 used)
+{
+	__u32 low = 0, high = used, mid;
+	__u64 first;
+	int step;
+
+	/* the first range that ends behind the sector */
+	for (step = 0; step < SEARCH_STEPS && low < high; step++) {
+		mid = (low + high) / 2;
+		if (mid >= PROTECT_MAX_RANGES)
+			break;
+		if (range_end(ranges[mid].first, ranges[mid].nr) > s->sector)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	if (low >= used || low >= PROTECT_MAX_RANGES)
+		return;
+	first = ranges[low].first;
+	s->covered = first <= s->sector;
+	s->border = s->covered ? range_end(first, ranges[low].nr) : first;
+}
+
+static long search_step(__u32 i, struct stretch *s)
+{
+	__u64 first, end;
+
+	if (i >= PROTECT_MAX_RANGES)
+		return 1;
+	first = ranges[i].first;
+	end = range_end(first, ranges[i].nr);
+	if (end <= s->sector || end == first)
+		return 0;
+	if (first <= s->sector) {
+		s->covered = true;
+		s->border = end;
+		return 1;
+	}
+	if (first < s->border)
+		s->border = first;
+	return 0;
+}
+
+static __always_inline void find_stretch(struct stretch *s)
+{
+	__u32 known = get_layout();
+	__u32 used = known & LAYOUT_USED;
+
+	s->border = NO_BORDER;
+	s->covered = !used;
+	if (!used)
+		return;
+	if (known & LAYOUT_SORTED)
+		search_sorted(s, used);
+	else
+		bpf_loop(used, search_step, s, 0);
+}
+
+static __always_inline void bump(__u32 counter)
+{
+	__u64 *value = bpf_map_lookup_elem(&counters, &counter);
+
+	if (value)
+		(*value)++;
+}
+
+static __always_inline int refuse(struct bpf_bio *ctx, __u32 nr_sectors)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct protect_event *event;
+
+	ctx->error = error;
+	bump(PROTECT_REFUSED);
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event) {
+		bump(PROTECT_LOST);
+		return BPF_BIO_FAIL;
+	}
+	event->time_ns = bpf_ktime_get_ns();
+	event->cgroup_id = bpf_bio_cgroup_id(ctx);
+	event->sector = ctx->sector;
+	event->nr_sectors = nr_sectors;
+	event->op = ctx->op;
+	event->flags = ctx->flags;
+	event->dev = ctx->dev;
+	event->partno = ctx->partno;
+	event->pid = pid_tgid >> 32;
+	event->tid = (__u32)pid_tgid;
+	event->error = error;
+	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	bpf_ringbuf_submit(event, 0);
+	return BPF_BIO_FAIL;
+}
+
+/* An append names the first sector of a zone and lands anywhere in it. */
+static __always_inline bool zone_is_free(const struct stretch *s)
+{
+	return zone_sectors && !s->covered &&
+	       range_end(s->sector, zone_sectors) <= s->border;
+}
+
+SEC("blk/submit")
+int protect(struct bpf_bio *ctx)
+{
+	struct stretch s = { .sector = ctx->sector };
+	bool divided;
+
+	if (ctx->op == BPF_BIO_OP_READ || ctx->op == BPF_BIO_OP_FLUSH)
+		return BPF_BIO_PASS;
+
+	find_stretch(&s);
+	if (ctx->op == BPF_BIO_OP_ZONE_APPEND)
+		return zone_is_free(&s) ? BPF_BIO_PASS :
+					  refuse(ctx, ctx->nr_sectors);
+
+	divided = bio_limit(ctx, s.border);
+	if (!s.covered && divided)
+		return BPF_BIO_PASS;
+	if (s.border < bio_end(ctx) && divided)
+		return refuse(ctx, s.border - s.sector);
+	return refuse(ctx, ctx->nr_sectors);
+}
