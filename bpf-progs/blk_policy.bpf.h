@@ -17,15 +17,16 @@
 
 #define NO_BORDER (~0ULL)
 
+#define min(a, b) ((a) < (b) ? (a) : (b))
+#define max(a, b) ((a) > (b) ? (a) : (b))
+
 extern int bpf_bio_accept_partial(struct bpf_bio *ctx, __u32 nr_sectors) __ksym;
 extern __u64 bpf_bio_cgroup_id(struct bpf_bio *ctx) __ksym;
 
-/* One past the last sector, also of a range that is meant to have no end. */
-static __always_inline __u64 range_end(__u64 first, __u64 nr)
+/* The sector after a range, also of one that is meant to have no end. */
+static __always_inline __u64 range_end(__u64 last)
 {
-	__u64 end = first + nr;
-
-	return end < first ? NO_BORDER : end;
+	return last == NO_BORDER ? NO_BORDER : last + 1;
 }
 
 static __always_inline __u64 bio_end(const struct bpf_bio *ctx)

@@ -20,9 +20,11 @@
  * The pid and comm of an event are the submitter's, which for buffered writes
  * is a kernel thread; the cgroup is the bio's own.
  *
- *	ranges		sectors in any order; unused entries have nr == 0.
- *			Sorted and without gaps or overlaps in the array they
- *			are searched in log time, otherwise one by one.
+ *	ranges		first and last sector of each, in any order. Sorted and
+ *			disjoint they are searched in logarithmic time,
+ *			otherwise one by one.
+ *	nr_ranges	how many of them count; bioctl sets it by itself. With 0
+ *			the whole device is read-only.
  *	error		what the bio fails with. There is no block layer status
  *			for EPERM or EROFS. -EIO is what every submitter can
  *			handle; below a multipath device take -EREMOTEIO, which
@@ -43,14 +45,10 @@
 _Static_assert(PROTECT_MAX_RANGES < 1 << SEARCH_STEPS,
 	       "the search does not reach all ranges");
 
-/* What is known of `ranges`; the low bits hold the number of entries. */
-#define LAYOUT_KNOWN (1U << 31)
-#define LAYOUT_SORTED (1U << 30)
-#define LAYOUT_USED 0xffffU
-
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile struct protect_range ranges[PROTECT_MAX_RANGES];
+const volatile __u32 nr_ranges;
 const volatile __s32 error = -EIO;
 const volatile __u64 zone_sectors;
 
@@ -66,29 +64,28 @@ struct {
 	__uint(max_entries, PROTECT_NR_COUNTERS);
 } counters SEC(".maps");
 
-static __u32 layout;
-
-struct layout_walk {
-	__u64 end;
-	__u32 used;
-	bool sorted;
+enum order {
+	ORDER_UNKNOWN = 0,
+	ORDER_SORTED,
+	ORDER_ANY,
 };
 
-static long layout_step(__u32 i, struct layout_walk *walk)
-{
-	__u64 first;
-	__u64 nr;
+static __u32 order;
 
+struct order_walk {
+	__u64 end;
+	__u32 order;
+};
+
+static long order_step(__u32 i, struct order_walk *walk)
+{
 	if (i >= PROTECT_MAX_RANGES)
 		return 1;
-	first = ranges[i].first;
-	nr = ranges[i].nr;
-	if (!nr)
-		return 0;
-	if (i != walk->used || first < walk->end)
-		walk->sorted = false;
-	walk->used = i + 1;
-	walk->end = range_end(first, nr);
+	if (ranges[i].first < walk->end || ranges[i].last < ranges[i].first) {
+		walk->order = ORDER_ANY;
+		return 1;
+	}
+	walk->end = range_end(ranges[i].last);
 	return 0;
 }
 
@@ -96,18 +93,16 @@ static long layout_step(__u32 i, struct layout_walk *walk)
  * Ranges are frozen before the program loads, so the first bio can look at
  * them all and the answer holds for ever; CPUs that race find the same one.
  */
-static __u32 get_layout(void)
+static __u32 get_order(__u32 used)
 {
-	__u32 known = *(volatile __u32 *)&layout;
-	struct layout_walk walk = { .sorted = true };
+	__u32 known = *(volatile __u32 *)&order;
+	struct order_walk walk = { .order = ORDER_SORTED };
 
-	if (known)
-		return known;
-	bpf_loop(PROTECT_MAX_RANGES, layout_step, &walk, 0);
-	known = LAYOUT_KNOWN | walk.used;
-	if (walk.sorted)
-		known |= LAYOUT_SORTED;
-	*(volatile __u32 *)&layout = known;
+	if (known == ORDER_UNKNOWN) {
+		bpf_loop(used, order_step, &walk, 0);
+		known = walk.order;
+		*(volatile __u32 *)&order = known;
+	}
 	return known;
 }
 
@@ -131,7 +126,7 @@ static __always_inline void search_sorted(struct stretch *s, __u32 used)
 		mid = (low + high) / 2;
 		if (mid >= PROTECT_MAX_RANGES)
 			break;
-		if (range_end(ranges[mid].first, ranges[mid].nr) > s->sector)
+		if (ranges[mid].last >= s->sector)
 			high = mid;
 		else
 			low = mid + 1;
@@ -140,39 +135,38 @@ static __always_inline void search_sorted(struct stretch *s, __u32 used)
 		return;
 	first = ranges[low].first;
 	s->covered = first <= s->sector;
-	s->border = s->covered ? range_end(first, ranges[low].nr) : first;
+	s->border = s->covered ? range_end(ranges[low].last) : first;
 }
 
 static long search_step(__u32 i, struct stretch *s)
 {
-	__u64 first, end;
+	__u64 first, last;
 
 	if (i >= PROTECT_MAX_RANGES)
 		return 1;
-	first = ranges[i].first;
-	end = range_end(first, ranges[i].nr);
-	if (end <= s->sector || end == first)
+	/* Whoever mixed them up did not mean to protect nothing. */
+	first = min(ranges[i].first, ranges[i].last);
+	last = max(ranges[i].first, ranges[i].last);
+	if (last < s->sector)
 		return 0;
 	if (first <= s->sector) {
 		s->covered = true;
-		s->border = end;
+		s->border = range_end(last);
 		return 1;
 	}
-	if (first < s->border)
-		s->border = first;
+	s->border = min(s->border, first);
 	return 0;
 }
 
 static __always_inline void find_stretch(struct stretch *s)
 {
-	__u32 known = get_layout();
-	__u32 used = known & LAYOUT_USED;
+	__u32 used = min(nr_ranges, PROTECT_MAX_RANGES);
 
 	s->border = NO_BORDER;
 	s->covered = !used;
 	if (!used)
 		return;
-	if (known & LAYOUT_SORTED)
+	if (get_order(used) == ORDER_SORTED)
 		search_sorted(s, used);
 	else
 		bpf_loop(used, search_step, s, 0);
@@ -218,7 +212,7 @@ static __always_inline int refuse(struct bpf_bio *ctx, __u32 nr_sectors)
 static __always_inline bool zone_is_free(const struct stretch *s)
 {
 	return zone_sectors && !s->covered &&
-	       range_end(s->sector, zone_sectors) <= s->border;
+	       zone_sectors <= s->border - s->sector;
 }
 
 SEC("blk/submit")

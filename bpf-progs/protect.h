@@ -8,10 +8,10 @@
 #define PROTECT_MAX_RANGES 1024
 #define PROTECT_COMM_LEN 16
 
-/* Sectors [first, first + nr); an entry with nr == 0 is not used. */
+/* Sectors from first to last, both included. */
 struct protect_range {
 	__u64 first;
-	__u64 nr;
+	__u64 last;
 };
 
 /* One refusal, as it is found in the ring buffer `events`. */

@@ -16,6 +16,7 @@
  * redirected; the kernel fails them and counts it.
  *
  *	ranges		see struct redirect_range
+ *	nr_ranges	how many of them count; bioctl sets it by itself
  *	fallback	verdict for a range whose slot is empty: 1 (FAIL), or 0
  *			(PASS) where the device holds the same data. FAIL is the
  *			default, because a missing target must not turn into
@@ -27,6 +28,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile struct redirect_range ranges[REDIRECT_MAX_RANGES];
+const volatile __u32 nr_ranges;
 const volatile __u32 fallback = BPF_BIO_FAIL;
 
 struct {
@@ -46,23 +48,20 @@ struct search {
 
 static long search_step(__u32 i, struct search *s)
 {
-	__u64 first, nr;
+	__u64 first, last;
 
 	if (i >= REDIRECT_MAX_RANGES)
 		return 1;
-	first = ranges[i].first;
-	nr = ranges[i].nr;
-	if (!nr)
+	/* Whoever mixed them up did not mean to redirect nothing. */
+	first = min(ranges[i].first, ranges[i].last);
+	last = max(ranges[i].first, ranges[i].last);
+	if (s->sector > last)
 		return 0;
 	if (s->sector < first) {
-		if (first < s->border)
-			s->border = first;
+		s->border = min(s->border, first);
 		return 0;
 	}
-	if (s->sector - first >= nr)
-		return 0;
-	if (range_end(first, nr) < s->border)
-		s->border = range_end(first, nr);
+	s->border = min(s->border, range_end(last));
 	s->to = s->sector - first + ranges[i].target_first;
 	s->key = ranges[i].key;
 	s->found = true;
@@ -78,7 +77,7 @@ int redirect(struct bpf_bio *ctx)
 	if (ctx->op == BPF_BIO_OP_FLUSH)
 		return BPF_BIO_PASS;
 
-	bpf_loop(REDIRECT_MAX_RANGES, search_step, &s, 0);
+	bpf_loop(min(nr_ranges, REDIRECT_MAX_RANGES), search_step, &s, 0);
 	if (!bio_limit(ctx, s.border))
 		return BPF_BIO_FAIL;
 	if (!s.found)

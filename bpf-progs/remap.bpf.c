@@ -41,7 +41,7 @@ int remap(struct bpf_bio *ctx)
 		return BPF_BIO_PASS;
 
 	if (high - low < nr) {
-		if (bio_end(ctx) <= low || sector >= range_end(high, nr))
+		if (bio_end(ctx) <= low || sector >= high + nr)
 			return BPF_BIO_PASS;
 		ctx->error = -EINVAL;
 		return BPF_BIO_FAIL;
@@ -50,12 +50,12 @@ int remap(struct bpf_bio *ctx)
 	if (sector < low) {
 		border = low;
 	} else if (sector - low < nr) {
-		border = range_end(low, nr);
+		border = low + nr;
 		to = sector - low + high;
 	} else if (sector < high) {
 		border = high;
 	} else if (sector - high < nr) {
-		border = range_end(high, nr);
+		border = high + nr;
 		to = sector - high + low;
 	}
 	if (!bio_limit(ctx, border))
