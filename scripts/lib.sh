@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Common ground of the build scripts: where things are, one lock, progress.
 # Sourced after `set -euo pipefail`.
+
+# make passes its own flags on; they are not for the builds below.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 OUT=${OUT:-$ROOT/build}

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0
+# Front door; the work is done by scripts/ and tests/run.
+
+FLAVOURS ?= base debug
+PREFIX ?= /usr/local
+OUT := $(CURDIR)/build
+JOBS ?= $(shell nproc)
+export OUT JOBS DESTDIR PREFIX
+
+# T, V and KEEP are ours: not for the kernel's Makefiles to misunderstand.
+MAKEOVERRIDES :=
+unexport T V KEEP FLAVOURS
+
+run_options = $(if $(filter 1,$(V)),--verbose) $(if $(filter 1,$(KEEP)),--keep)
+
+.PHONY: help run test shell check kernel tools install clean setup
+.NOTPARALLEL:
+
+help:
+	@echo 'make run      build what is missing, boot a VM, play the tour'
+	@echo 'make test     build what is missing, run every test'
+	@echo '                T=PATTERN          only cases whose group/name match'
+	@echo '                FLAVOURS="base"    only this kernel (base, debug)'
+	@echo '                V=1                show the logs as they grow'
+	@echo '                KEEP=1             shell in the VM at the first failure'
+	@echo 'make shell    root shell in a VM with the tools and scratch disks'
+	@echo 'make check    style, static analysis, patches, the feature compiled out'
+	@echo 'make kernel   the base kernel only: build/kernel/base/bzImage'
+	@echo 'make tools    base kernel, libbpf, bpftool, bioctl, policies'
+	@echo 'make install  bioctl, bpftool, policies, manual pages (PREFIX, DESTDIR)'
+	@echo 'make clean    remove build/ (the shared kernel trees stay, see docs/building.md)'
+
+setup:
+	@scripts/setup
+
+kernel: setup
+	@scripts/kernel-tree && scripts/kernel-build base
+
+tools: setup
+	@scripts/build base
+
+run: setup
+	@scripts/build base
+	@tests/run --verbose --flavours base tour/tour
+
+test: setup
+	@scripts/build $(FLAVOURS)
+	@tests/run --flavours "$(FLAVOURS)" $(run_options) $(T)
+
+shell: setup
+	@scripts/build base
+	@tests/run --shell --flavours "$(firstword $(FLAVOURS))"
+
+check: setup
+	@scripts/check
+
+install: tools
+	@scripts/install
+
+clean:
+	rm -rf $(OUT)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What tests/vm/guest needs around a case: telling the host, judging the
+# outcome, undoing, and comparing the machine with what it was before.
+
+. "$BLKI_ROOT/tests/lib/wait.sh"
+
+result_port() {
+	local port
+
+	for port in /sys/class/virtio-ports/*; do
+		if [ "$(cat "$port/name")" = blki.result ]; then
+			echo "/dev/${port##*/}"
+			return
+		fi
+	done
+	echo "no virtio port blki.result" >&2
+	return 1
+}
+
+RESULT_PORT=$(result_port)
+
+tell() {
+	printf '%s\n' "$*" >"$RESULT_PORT"
+}
+
+kmsg() {
+	printf '<5>blki: %s\n' "$*" >/dev/kmsg
+}
+
+rmdir_quiet() {
+	[ ! -e "$1" ] || rmdir "$1" 2>/dev/null
+}
+
+# Sets VERDICT and CAUSE from the exit status and the assertions' results.
+judge() {
+	local name=$1 rc=$2 good bad
+
+	good=$(grep -c '^ok' "$TMP/.results" || true)
+	bad=$(grep -c '^not ok' "$TMP/.results" || true)
+	VERDICT=failed
+	if [ -e "$TMP/.timeout" ]; then
+		CAUSE=timeout
+	elif [ -e "$TMP/.skip" ] && [ "$bad" -eq 0 ]; then
+		VERDICT=skipped CAUSE=none
+	elif [ "$bad" -gt 0 ]; then
+		CAUSE=assertion
+	elif [ "$rc" -ne 0 ]; then
+		CAUSE=status
+		echo "# $name ended with status $rc"
+	elif [ "$good" -eq 0 ]; then
+		CAUSE=empty
+		echo "# $name made no assertion"
+	else
+		VERDICT=passed CAUSE=none
+	fi
+	echo "# $name: $VERDICT ($good ok, $bad not ok)"
+}
+
+blame() {
+	if [ "$VERDICT" != failed ]; then
+		VERDICT=failed CAUSE=$1
+	fi
+}
+
+# The undo list is a file because devices are made in command substitutions,
+# whose variables are lost.
+undo_all() {
+	local line
+
+	[ -s "$TMP/.undo" ] || return 0
+	while read -r line; do
+		if ! timeout -k 5 60 bash -c "
+			set -euo pipefail
+			. \"\$BLKI_ROOT/tests/lib/case.sh\"
+			$line"; then
+			echo "not ok - undo: $line"
+			blame undo
+		fi
+	done < <(tac "$TMP/.undo")
+}
+
+state_snapshot() {
+	"$BPFTOOL" prog show | awk '/^[0-9]+:/ { print "prog", $1, $2, $4 }'
+	"$BPFTOOL" link show | awk '/^[0-9]+:/ { print "link", $1, $2 }'
+	"$BPFTOOL" map show | awk '/^[0-9]+:/ { print "map", $1, $2, $4 }'
+	find /sys/fs/bpf -mindepth 1 -printf 'pin %p\n' | sort
+	find /sys/block -mindepth 1 -maxdepth 1 -printf 'disk %f\n' | sort
+	awk '{ print "mount", $5, $9 }' /proc/self/mountinfo | sort
+}
+
+state_is_back() {
+	state_snapshot >/run/test/after
+	diff /run/test/before /run/test/after >/run/test/left
+}
+
+# Programs and maps are freed after a grace period or two: wait for that.
+check_leaks() {
+	if ! wait_for 10 state_is_back; then
+		echo "not ok - the machine is as it was before"
+		sed -n 's/^> /# left: /p; s/^< /# gone: /p' /run/test/left
+		blame leak
+	fi
+}
+
+# kmemleak takes only objects older than 5 s, and reports what two scans agree
+# on. Counted as a case of its own.
+leak_scan() {
+	local name="${BLKI_BATCH}/kmemleak" start=$SECONDS log
+
+	log=$BLKI_SHARE/log/$name.log
+	mkdir -p "$(dirname "$log")"
+	tell "start $name"
+	kmsg "start $name"
+	sleep 6
+	echo scan >/sys/kernel/debug/kmemleak
+	echo scan >/sys/kernel/debug/kmemleak
+	cat /sys/kernel/debug/kmemleak >"$log"
+	VERDICT=passed CAUSE=none
+	if [ -s "$log" ]; then
+		VERDICT=failed CAUSE=kmemleak
+	fi
+	kmsg "end $name"
+	tell "end $name $VERDICT $CAUSE $((SECONDS - start))"
+}
+
+open_shell() {
+	local tty=/dev/hvc0
+
+	stty -F "$tty" sane rows "${BLKI_ROWS:-24}" cols "${BLKI_COLS:-80}"
+	# shellcheck disable=SC2094
+	PS1='[blk_interposer] \w # ' TERM=${BLKI_TERM:-linux} HOME=/root \
+		setsid -c -w bash --noprofile --rcfile "$BLKI_ROOT/tests/vm/shellrc" -i \
+		<"$tty" >"$tty" 2>&1 || true
+}
+
+keep_shell() {
+	echo "Case $1 failed; everything is still as it left it. Exit ends the machine." \
+		>/dev/hvc0
+	open_shell
+}

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What sits on disks: device mapper, md, partitions, mounts; and cgroups.
+
+undo_dm() {
+	[ -e "/dev/mapper/$1" ] || return 0
+	dmsetup resume --noudevsync "$1"
+	dmsetup remove --noudevsync --retry "$1"
+}
+
+# No udev here: dmsetup itself makes the node.
+new_dm() {
+	printf '%s\n' "$2" | dmsetup create --noudevsync --verifyudev "$1"
+	at_exit undo_dm "$1"
+	wait_for 5 block_ready "/dev/mapper/$1"
+	echo "/dev/mapper/$1"
+}
+
+undo_md() {
+	[ -e "/sys/block/${1##*/}" ] || return 0
+	mdadm --quiet --stop "$1"
+}
+
+new_md() {
+	local level=$1 dev
+
+	shift
+	dev=/dev/md$(next_number md)
+	mdadm --quiet --create "$dev" --run --force --assume-clean \
+		--metadata=1.2 --level="$level" --raid-devices=$# "$@" >&2
+	at_exit undo_md "$dev"
+	wait_for 5 block_ready "$dev"
+	echo "$dev"
+}
+
+undo_partitions() {
+	if [ -b "$1" ]; then
+		wipefs -qaf "$1"
+		blockdev --rereadpt "$1"
+	fi
+}
+
+partitions_of() {
+	find "/sys/block/${1##*/}" -mindepth 1 -maxdepth 1 \
+		-name "${1##*/}*" -printf '/dev/%f\n' | sort -V
+}
+
+partitions_ready() {
+	[ "$(partitions_of "$1" | wc -l)" -eq "$2" ] &&
+		[ -b "$(partitions_of "$1" | tail -n 1)" ]
+}
+
+new_partitions() {
+	local dev=$1
+
+	shift
+	printf '%s\n' "label: gpt" "$@" | sfdisk -q --no-tell-kernel "$dev" >&2
+	at_exit undo_partitions "$dev"
+	blockdev --rereadpt "$dev"
+	wait_for 5 partitions_ready "$dev" $#
+	partitions_of "$dev"
+}
+
+undo_mount() {
+	if mountpoint -q "$1"; then
+		umount "$1"
+	fi
+}
+
+new_mount() {
+	local dev=$1 dir
+
+	shift
+	dir=$TMP/mnt$(next_number mnt)
+	mkdir "$dir"
+	mount "$@" "$dev" "$dir"
+	at_exit undo_mount "$dir"
+	echo "$dir"
+}
+
+undo_cgroup() {
+	[ -d "$1" ] || return 0
+	echo 1 >"$1/cgroup.kill"
+	wait_for 10 rmdir "$1"
+}
+
+new_cgroup() {
+	mkdir "/sys/fs/cgroup/$1"
+	at_exit undo_cgroup "/sys/fs/cgroup/$1"
+	echo "/sys/fs/cgroup/$1"
+}

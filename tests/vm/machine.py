@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One virtual machine: QEMU with the host's root over 9p and fresh disks.
+
+The directory `share` is seen by both sides (in the guest: /run/blki):
+plan, env, images/, log/. Events come over a virtio-serial port into
+`events`; the kernel's console goes to `console`.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = Path(os.environ.get("OUT", ROOT / "build"))
+BOOT_LIMIT = 180
+
+# loop, null_blk, ...: no disks that a case did not ask for.
+CMDLINE = (
+    "root=/dev/root rootfstype=9p "
+    "rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=512000 ro "
+    "console=ttyS0 loglevel=7 oops=panic panic=-1 panic_on_rcu_stall=0 "
+    "log_buf_len=4M kasan_multi_shot random.trust_cpu=on "
+    "loop.max_loop=8 null_blk.nr_devices=0 zram.num_devices=0 "
+    "brd.rd_nr=2 brd.rd_size=65536 nbd.nbds_max=4 "
+    "scsi_debug.add_host=0 scsi_debug.dev_size_mb=64 "
+    "scsi_debug.per_host_store=1 raid=noautodetect"
+)
+
+
+def kernel_dir(flavour):
+    return OUT / "kernel" / flavour
+
+
+def accel():
+    """kvm only where a kernel was seen to boot under it; BLKI_ACCEL decides."""
+    wanted = os.environ.get("BLKI_ACCEL", "auto")
+    if wanted != "auto":
+        return wanted
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    known = OUT / "vm" / "accel"
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    if known.exists():
+        seen, answer = known.read_text().split()
+        if seen == boot_id:
+            return answer
+    answer = "kvm" if _kvm_boots() else "tcg"
+    known.parent.mkdir(parents=True, exist_ok=True)
+    known.write_text(f"{boot_id} {answer}\n")
+    return answer
+
+
+def _kvm_boots():
+    """Without a root the kernel panics and QEMU exits: that is a boot."""
+    try:
+        done = subprocess.run(
+            ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", "256",
+             "-nodefaults", "-display", "none", "-no-reboot",
+             "-serial", "stdio",
+             "-kernel", str(kernel_dir("base") / "bzImage"),
+             "-append", "console=ttyS0 panic=-1"],
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=10,
+            check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return b"Kernel panic" in done.stdout
+
+
+class Machine:
+    """Start with start(); poll events(); always close()."""
+
+    def __init__(self, share, flavour, *, cmdline="", mem=None, disks=None,
+                 interactive=False):
+        self.share = Path(share)
+        self.flavour = flavour
+        self.cmdline = cmdline
+        self.mem = mem or (2048 if flavour == "debug" else 1024)
+        self.disks = disks or [256, 256, 128]
+        self.interactive = interactive
+        self.process = None
+        self._events_at = 0
+
+    @property
+    def console(self):
+        return self.share / "console"
+
+    def prepare(self, mode, plan, env):
+        """plan: (case, seconds) pairs."""
+        if self.share.exists():
+            shutil.rmtree(self.share)
+        (self.share / "images").mkdir(parents=True)
+        (self.share / "log").mkdir()
+        (self.share / "events").touch()
+        self.console.touch()
+        for i, size in enumerate(self.disks):
+            with open(self._image(i), "wb") as image:
+                image.truncate(size << 20)
+        (self.share / "plan").write_text(
+            "".join(f"{case} {limit}\n" for case, limit in plan))
+        variables = {
+            "BLKI_ROOT": ROOT,
+            "BLKI_SHARE": "/run/blki",
+            "BLKI_IMAGES": "/run/blki/images",
+            "BLKI_MODE": mode,
+            "OUT": OUT,
+            "FLAVOUR": self.flavour,
+            "BPFTOOL": OUT / "bin/bpftool",
+            "POLICIES": OUT / "bpf-progs",
+            "TEST_BPF": OUT / "tests/bpf",
+            "TEST_BIN": OUT / "tests/progs",
+            "PATH": f"{OUT}/bin:{os.defpath}:/usr/local/sbin:/usr/local/bin"
+                    ":/usr/sbin:/sbin",
+            "HOME": "/root",
+            "LC_ALL": "C.UTF-8",
+            **env,
+        }
+        (self.share / "env").write_text("".join(
+            f"export {k}={shlex.quote(str(v))}\n" for k, v in variables.items()))
+
+    def _image(self, i):
+        return self.share / "images" / f"vd{chr(ord('a') + i)}.img"
+
+    def command(self):
+        how = accel()
+        share = str(self.share)
+        # Flushes are the guest's business only: the image need not survive
+        # the host. The guest still sees a disk with a write cache.
+        cmd = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64",
+               "-accel", "tcg,thread=multi" if how == "tcg" else how,
+               "-cpu", "max" if how == "tcg" else "host",
+               "-smp", "2", "-m", str(self.mem), "-nodefaults",
+               "-display", "none", "-no-reboot",
+               "-kernel", str(kernel_dir(self.flavour) / "bzImage"),
+               "-append", f"{CMDLINE} init={ROOT}/tests/vm/init {self.cmdline}",
+               "-serial", f"file:{self.console}",
+               "-fsdev", "local,id=root,path=/,security_model=none,"
+                         "readonly=on,multidevs=remap",
+               "-device", "virtio-9p-pci,fsdev=root,mount_tag=/dev/root",
+               "-fsdev", f"local,id=blki,path={share},security_model=none,"
+                         "multidevs=remap",
+               "-device", "virtio-9p-pci,fsdev=blki,mount_tag=blki",
+               "-device", "virtio-serial-pci",
+               "-chardev", f"file,id=events,path={share}/events",
+               "-device", "virtserialport,chardev=events,name=blki.result"]
+        if self.interactive:
+            cmd += ["-chardev", "stdio,id=tty,signal=off",
+                    "-device", "virtconsole,chardev=tty"]
+        for i, _ in enumerate(self.disks):
+            cmd += ["-drive", f"file={self._image(i)},if=none,id=disk{i},"
+                              "format=raw,cache=unsafe,discard=unmap",
+                    "-device", f"virtio-blk-pci,drive=disk{i},"
+                               f"serial=blki{i}"]
+        return cmd
+
+    def start(self):
+        with open(self.share / "qemu", "wb") as log:
+            if self.interactive:
+                self.process = subprocess.Popen(self.command())
+            else:
+                self.process = subprocess.Popen(
+                    self.command(), stdin=subprocess.DEVNULL,
+                    stdout=log, stderr=log)
+        self.started = time.monotonic()
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def events(self):
+        """New whole lines since the last call, as lists of words."""
+        with open(self.share / "events", "rb") as stream:
+            stream.seek(self._events_at)
+            data = stream.read()
+        whole = data.rfind(b"\n") + 1
+        self._events_at += whole
+        return [line.split() for line in data[:whole].decode().splitlines()]
+
+    def close(self):
+        if self.process and self.alive():
+            self.process.send_signal(signal.SIGKILL)
+        if self.process:
+            self.process.wait()
