@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * --freeze: no bio is on its way above the device's queue while the programs
+ * change, if what sends them is a filesystem that stands still.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <mntent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "bioctl.h"
+
+struct frozen {
+	struct frozen *next;
+	char *mount;
+	int fd;
+};
+
+/* The number in a "dev" file of sysfs, 0 if there is none. */
+static dev_t read_number(const char *path)
+{
+	unsigned int major_nr, minor_nr;
+	FILE *file = fopen(path, "re");
+	dev_t dev = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%u:%u", &major_nr, &minor_nr) == 2)
+		dev = makedev(major_nr, minor_nr);
+	fclose(file);
+	return dev;
+}
+
+/* Is @dev @base, a partition of it, or stacked on it at any height? */
+static bool is_above(dev_t dev, dev_t base)
+{
+	char *sysfs = strf("/sys/dev/block/%u:%u", major(dev), minor(dev));
+	bool above = dev == base;
+	struct dirent *slave;
+	DIR *slaves;
+
+	if (!above && !access(strf("%s/partition", sysfs), F_OK))
+		above = is_above(read_number(strf("%s/../dev", sysfs)), base);
+	slaves = above ? NULL : opendir(strf("%s/slaves", sysfs));
+	while (slaves && !above && (slave = readdir(slaves))) {
+		dev_t below = 0;
+
+		if (slave->d_name[0] != '.')
+			below = read_number(
+				strf("%s/slaves/%s/dev", sysfs, slave->d_name));
+		if (below)
+			above = is_above(below, base);
+	}
+	if (slaves)
+		closedir(slaves);
+	free(sysfs);
+	return above;
+}
+
+static int freeze_one(const char *mount, const char *device,
+		      struct frozen **frozen)
+{
+	struct frozen *entry;
+	int fd;
+
+	fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, FIFREEZE, 0)) {
+		int err = errno;
+
+		if (fd >= 0)
+			close(fd);
+		/* Frozen already, by its owner or at another mount point. */
+		if (err == EBUSY)
+			return BIOCTL_OK;
+		return fail(.op = OP_FREEZE, .what = mount, .device = device,
+			    .err = err);
+	}
+	entry = xalloc(1, sizeof(*entry));
+	entry->mount = strf("%s", mount);
+	entry->fd = fd;
+	entry->next = *frozen;
+	*frozen = entry;
+	return BIOCTL_OK;
+}
+
+/* Freezes all or, after a report, none. */
+int freeze_filesystems(dev_t dev, const char *device, struct frozen **frozen)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	struct mntent *mount;
+	int err = BIOCTL_OK;
+	struct stat st;
+
+	*frozen = NULL;
+	if (!mounts)
+		return fail(.op = OP_FREEZE, .what = "/proc/self/mounts",
+			    .device = device, .err = errno);
+	while (!err && (mount = getmntent(mounts))) {
+		if (mount->mnt_fsname[0] != '/' ||
+		    stat(mount->mnt_fsname, &st) || !S_ISBLK(st.st_mode) ||
+		    !is_above(st.st_rdev, dev))
+			continue;
+		err = freeze_one(mount->mnt_dir, device, frozen);
+	}
+	endmntent(mounts);
+	if (err)
+		thaw_filesystems(*frozen, device);
+	return err;
+}
+
+int thaw_filesystems(struct frozen *frozen, const char *device)
+{
+	int err = BIOCTL_OK;
+
+	while (frozen) {
+		struct frozen *next = frozen->next;
+
+		if (ioctl(frozen->fd, FITHAW, 0))
+			err = fail(.op = OP_FREEZE, .what = frozen->mount,
+				   .device = device, .err = errno,
+				   .cause = "it could not be thawed again",
+				   .next = strf("fsfreeze --unfreeze %s",
+						frozen->mount));
+		close(frozen->fd);
+		free(frozen->mount);
+		free(frozen);
+		frozen = next;
+	}
+	return err;
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Counters of a program: verdicts that were carried out, and refusals. */
+#include <string.h>
+
+#include "bioctl.h"
+
+static const char *const verdicts[] = {
+	[BPF_BIO_PASS] = "pass",	 [BPF_BIO_FAIL] = "fail",
+	[BPF_BIO_REMAP] = "remap",	 [BPF_BIO_DONE] = "done",
+	[BPF_BIO_REDIRECT] = "redirect",
+};
+
+static const struct {
+	const char *name;
+	const char *sentence;
+} refusals[__BPF_BIO_REFUSED_MAX] = {
+	[BPF_BIO_REFUSED_SECTOR] = { "sector", "beyond the end of the device" },
+	[BPF_BIO_REFUSED_RDONLY] = { "rdonly",
+				     "writing to a read-only device or target" },
+	[BPF_BIO_REFUSED_ALIGN] = { "align",
+				    "not aligned as the device needs it" },
+	[BPF_BIO_REFUSED_LOOP] = { "loop", "redirected too often" },
+	[BPF_BIO_REFUSED_NO_TARGET] = { "no_target",
+					"redirected without a target" },
+	[BPF_BIO_REFUSED_TARGET_GONE] = { "target_gone",
+					  "sent to a target that was removed" },
+	[BPF_BIO_REFUSED_STABLE] = { "stable",
+				     "without the stable pages that the target "
+				     "needs" },
+	[BPF_BIO_REFUSED_OP] = { "op",
+				 "of a kind that the verdict is not possible "
+				 "for" },
+	[BPF_BIO_REFUSED_NOWAIT] = { "nowait",
+				     "that may not wait but would have had to" },
+	[BPF_BIO_REFUSED_ERRNO] = { "errno",
+				    "failed with an errno that no status "
+				    "stands for; EIO was used" },
+	[BPF_BIO_REFUSED_HINT] = { "hint",
+				   "with an invalid priority or write hint, "
+				   "which was ignored" },
+	[BPF_BIO_REFUSED_PARTIAL] = { "partial",
+				      "that could not be split for the target" },
+	[BPF_BIO_REFUSED_FLUSH] = { "flush",
+				    "failed because the flush of a target "
+				    "failed" },
+};
+
+json_t *stats_json(const struct bpf_blk_stats *stats)
+{
+	json_t *by_verdict = json_object(), *by_reason = json_object();
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(verdicts); i++)
+		json_object_set_new(by_verdict, verdicts[i],
+				    json_pack("{s:I, s:I}", "bios",
+					      (json_int_t)stats->bios[i],
+					      "sectors",
+					      (json_int_t)stats->sectors[i]));
+	for (unsigned int i = 0; i < ARRAY_SIZE(refusals); i++)
+		json_object_set_new(by_reason, refusals[i].name,
+				    json_integer(stats->refused[i]));
+	return json_pack("{s:o, s:o}", "verdicts", by_verdict, "refused",
+			 by_reason);
+}
+
+const char *refusal_sentence(const char *name)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(refusals); i++) {
+		if (!strcmp(refusals[i].name, name))
+			return refusals[i].sentence;
+	}
+	return "for a reason that this bioctl does not know";
+}
+
+/* Only what happened. */
+void stats_print(const json_t *stats, const char *indent)
+{
+	const char *key, *joint = "";
+	json_t *value;
+
+	printf("%s", indent);
+	json_object_foreach(json_object_get(stats, "verdicts"), key, value)
+	{
+		json_int_t bios = json_int(value, "bios");
+
+		if (!bios)
+			continue;
+		printf("%s%s %lld bios (%lld sectors)", joint, key,
+		       (long long)bios, (long long)json_int(value, "sectors"));
+		joint = ", ";
+	}
+	printf("%s\n", *joint ? "" : "no bio yet");
+	json_object_foreach(json_object_get(stats, "refused"), key, value)
+	{
+		if (json_integer_value(value))
+			printf("%srefused: %lld bios %s (%s)\n", indent,
+			       (long long)json_integer_value(value),
+			       refusal_sentence(key), key);
+	}
+}

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0
+/* 'bioctl target': device maps of attached programs, or of any pin or id. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bioctl.h"
+#include "target.h"
+
+#define MAPS_MAX 64
+
+struct target_args {
+	const char *verb;
+	const char *device;
+	const char *program;
+	const char *map;
+	bool create;
+	char **items;
+	unsigned int nr_items;
+};
+
+static int map_by_path_or_id(const char *map)
+{
+	unsigned long long id;
+	int fd;
+
+	fd = parse_u64(map, &id) ? bpf_map_get_fd_by_id(id) : bpf_obj_get(map);
+	if (fd < 0)
+		fail(.op = OP_QUERY, .what = map, .err = -fd,
+		     .cause = "there is no such map",
+		     .next = "give the id or the pin of a map");
+	return fd;
+}
+
+static bool is_device_map(int fd, const char *name)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_map_get_info_by_fd(fd, &info, &len) ||
+	    info.type != BPF_MAP_TYPE_BLKDEV)
+		return false;
+	/* The kernel keeps the first 15 characters of a name. */
+	return !name || !strncmp(info.name, name, sizeof(info.name) - 1);
+}
+
+/* Returns how many, or a negative errno. */
+static int program_maps(__u32 prog_id, __u32 ids[MAPS_MAX])
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int fd, err;
+
+	fd = bpf_prog_get_fd_by_id(prog_id);
+	if (fd < 0)
+		return fd;
+	info.map_ids = (__u64)(unsigned long)ids;
+	info.nr_map_ids = MAPS_MAX;
+	err = bpf_prog_get_info_by_fd(fd, &info, &len);
+	close(fd);
+	if (err)
+		return err;
+	return info.nr_map_ids < MAPS_MAX ? info.nr_map_ids : MAPS_MAX;
+}
+
+/* The device map of a program, which must have one (of that name). */
+static int map_of_program(const struct entry *entry, const char *name,
+			  const char *device)
+{
+	int found = -1, nr, maps = 0;
+	__u32 ids[MAPS_MAX];
+
+	nr = program_maps(entry->prog_id, ids);
+	for (int i = 0; i < nr; i++) {
+		int map = bpf_map_get_fd_by_id(ids[i]);
+
+		if (map < 0)
+			continue;
+		if (is_device_map(map, name) && !maps++)
+			found = map;
+		else
+			close(map);
+	}
+	if (maps == 1)
+		return found;
+	if (maps)
+		close(found);
+	fail(.op = OP_QUERY, .what = entry_label(entry), .device = device,
+	     .err = nr < 0 ? -nr : 0,
+	     .cause = nr < 0 ? NULL :
+		      maps   ? "it has several device maps" :
+		      name   ? "it has no device map of that name" :
+			       "it has no device map",
+	     .next = maps ? "write MAP:KEY" : NULL);
+	return -1;
+}
+
+static int open_map(const struct target_args *args, const char *name)
+{
+	struct chain chain;
+	struct entry *entry;
+
+	if (args->map) {
+		int fd = map_by_path_or_id(args->map);
+
+		if (fd >= 0 &&
+		    !(fd_is(fd, "bpf-map") && is_device_map(fd, name))) {
+			close(fd);
+			fail(.op = OP_QUERY, .what = args->map,
+			     .cause = "it is not a device map");
+			return -1;
+		}
+		return fd;
+	}
+	if (chain_open(&chain, args->device))
+		return -1;
+	entry = chain_find(&chain, args->program, OP_QUERY);
+	close(chain.fd);
+	return entry ? map_of_program(entry, name, chain.device) : -1;
+}
+
+static void change_print(const json_t *result)
+{
+	json_t *key;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "keys"), i, key)
+		printf("target %lld %s\n", (long long)json_integer_value(key),
+		       json_text(result, "action", "?"));
+}
+
+static int target_delete(int map_fd, const struct target *target,
+			 const char *text, const char *device)
+{
+	__u32 key = target->key;
+	int err;
+
+	err = bpf_map_delete_elem(map_fd, &key);
+	if (err)
+		return fail(.op = OP_TARGET_DEL, .what = text, .device = device,
+			    .err = -err);
+	return BIOCTL_OK;
+}
+
+static int change(const struct target_args *args, bool add)
+{
+	json_t *keys = json_array();
+
+	for (unsigned int i = 0; i < args->nr_items; i++) {
+		const char *item = args->items[i];
+		struct target target;
+		int fd, err;
+
+		if (!target_parse(&target, item, add))
+			return target_bad(item, add);
+		fd = open_map(args, target.map);
+		if (fd < 0)
+			return BIOCTL_FAILED;
+		if (add)
+			err = target_set(fd, &target,
+					 args->create ? BPF_NOEXIST : BPF_ANY,
+					 item, args->device);
+		else
+			err = target_delete(fd, &target, item, args->device);
+		close(fd);
+		if (err)
+			return err;
+		json_array_append_new(keys, json_integer(target.key));
+	}
+	emit(json_pack("{s:s, s:o}", "action", add ? "added" : "deleted",
+		       "keys", keys),
+	     change_print);
+	return BIOCTL_OK;
+}
+
+static json_t *map_json(int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info), key, *previous = NULL;
+	json_t *targets = json_array();
+
+	bpf_map_get_info_by_fd(fd, &info, &len);
+	while (!bpf_map_get_next_key(fd, previous, &key)) {
+		struct bpf_blkdev_val value;
+
+		previous = &key;
+		if (bpf_map_lookup_elem(fd, &key, &value))
+			continue;
+		json_array_append_new(
+			targets,
+			json_pack("{s:I, s:o, s:b, s:b}", "key",
+				  (json_int_t)key, "device",
+				  json_string_or_null(
+					  device_name(value.fd_or_dev)),
+				  "read_only",
+				  value.flags & BPF_BLKDEV_F_RDONLY, "gone",
+				  value.flags & BPF_BLKDEV_F_GONE));
+	}
+	return json_pack("{s:s, s:i, s:I, s:o}", "name", info.name, "id",
+			 info.id, "max_entries", (json_int_t)info.max_entries,
+			 "targets", targets);
+}
+
+static void list_print(const json_t *result)
+{
+	json_t *map, *target;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(result, "maps"), i, map)
+	{
+		printf("%s (map %lld, %lld keys)\n",
+		       json_text(map, "name", "?"),
+		       (long long)json_int(map, "id"),
+		       (long long)json_int(map, "max_entries"));
+		json_array_foreach(json_object_get(map, "targets"), j, target)
+			printf("  %lld=%s%s%s\n",
+			       (long long)json_int(target, "key"),
+			       json_text(target, "device", "?"),
+			       json_is_true(
+				       json_object_get(target, "read_only")) ?
+				       ":ro" :
+				       "",
+			       json_is_true(json_object_get(target, "gone")) ?
+				       "  (removed)" :
+				       "");
+	}
+}
+
+/* Every device map of one program, or of all on the device. */
+static int list_of_chain(const struct target_args *args, json_t *maps)
+{
+	struct entry *only = NULL;
+	struct chain chain;
+
+	if (chain_open(&chain, args->device))
+		return BIOCTL_FAILED;
+	close(chain.fd);
+	if (args->program) {
+		only = chain_find(&chain, args->program, OP_QUERY);
+		if (!only)
+			return BIOCTL_FAILED;
+	}
+	for (unsigned int i = 0; i < chain.nr; i++) {
+		struct entry *entry = &chain.entries[i];
+		__u32 ids[MAPS_MAX];
+		int nr;
+
+		if (only && only != entry)
+			continue;
+		nr = program_maps(entry->prog_id, ids);
+		for (int j = 0; j < nr; j++) {
+			int fd = bpf_map_get_fd_by_id(ids[j]);
+
+			if (fd < 0)
+				continue;
+			if (is_device_map(fd, NULL))
+				json_array_append_new(maps, map_json(fd));
+			close(fd);
+		}
+	}
+	return BIOCTL_OK;
+}
+
+static int list(const struct target_args *args)
+{
+	json_t *maps = json_array();
+	int fd, err;
+
+	if (!args->map) {
+		err = list_of_chain(args, maps);
+		if (err)
+			return err;
+	} else {
+		fd = open_map(args, NULL);
+		if (fd < 0)
+			return BIOCTL_FAILED;
+		json_array_append_new(maps, map_json(fd));
+		close(fd);
+	}
+	emit(json_pack("{s:o}", "maps", maps), list_print);
+	return BIOCTL_OK;
+}
+
+static int run(void *input)
+{
+	const struct target_args *args = input;
+	int err;
+
+	err = kernel_check();
+	if (err)
+		return err;
+	if (!strcmp(args->verb, "list"))
+		return list(args);
+	if (pin_lock() < 0)
+		return BIOCTL_FAILED;
+	return change(args, !strcmp(args->verb, "add"));
+}
+
+enum target_key {
+	KEY_MAP = 0x400,
+	KEY_NEW,
+};
+
+static void parse_word(struct target_args *args, char *arg,
+		       struct argp_state *state)
+{
+	if (!args->verb) {
+		args->verb = arg;
+		if (strcmp(arg, "add") && strcmp(arg, "del") &&
+		    strcmp(arg, "list"))
+			argp_error(state, "'%s' is none of add, del, list",
+				   arg);
+	} else {
+		list_add(&args->items, &args->nr_items, arg);
+	}
+}
+
+/* Without --map the first words are the device and the program. */
+static void parse_end(struct target_args *args, struct argp_state *state)
+{
+	bool is_list = args->verb && !strcmp(args->verb, "list");
+
+	if (!args->verb) {
+		argp_error(state, "one of add, del, list is missing");
+		return;
+	}
+	for (int i = 0; !args->map && i < 2 && args->nr_items; i++) {
+		*(i ? &args->program : &args->device) = args->items[0];
+		args->items++;
+		args->nr_items--;
+	}
+	if (!args->map && !args->device)
+		argp_error(state, "DEVICE is missing");
+	else if (!args->map && !args->program && !is_list)
+		argp_error(state, "PROGRAM is missing");
+	else if (is_list && args->nr_items)
+		argp_error(state, "'%s' is too much", args->items[0]);
+	else if (!is_list && !args->nr_items)
+		argp_error(state, "KEY is missing");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct target_args *args = state->input;
+
+	switch (key) {
+	case KEY_MAP:
+		args->map = arg;
+		return 0;
+	case KEY_NEW:
+		args->create = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		parse_word(args, arg, state);
+		return 0;
+	case ARGP_KEY_END:
+		parse_end(args, state);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_option options[] = {
+	{ "map", KEY_MAP, "PIN|ID", 0,
+	  "A device map, in place of DEVICE and PROGRAM", 0 },
+	{ "new", KEY_NEW, NULL, 0, "With add: fail if the key has a target",
+	  0 },
+	{}
+};
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.args_doc = "add DEVICE PROGRAM [MAP:]KEY=TARGET[:ro]...\n"
+		    "del DEVICE PROGRAM [MAP:]KEY...\n"
+		    "list DEVICE [PROGRAM]",
+	.doc = "Show or change the devices that a program redirects to. "
+	       "Bios that were sent to a target which is deleted or exchanged "
+	       "still complete there.",
+	.children = common_children,
+};
+
+const struct command cmd_target = {
+	.name = "target",
+	.doc = "show or change the targets of a redirect",
+	.argp = &argp,
+	.args_size = sizeof(struct target_args),
+	.run = run,
+};

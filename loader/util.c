@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Small things that every file needs. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bioctl.h"
+
+static void out_of_memory(void)
+{
+	fputs("bioctl: out of memory\n", stderr);
+	exit(BIOCTL_FAILED);
+}
+
+char *strf(const char *fmt, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, fmt);
+	if (vasprintf(&text, fmt, args) < 0)
+		out_of_memory();
+	va_end(args);
+	return text;
+}
+
+void *xalloc(size_t nr, size_t size)
+{
+	void *memory = calloc(nr ? nr : 1, size);
+
+	if (!memory)
+		out_of_memory();
+	return memory;
+}
+
+void list_add(char ***list, unsigned int *nr, char *item)
+{
+	char **grown = reallocarray(*list, *nr + 1, sizeof(**list));
+
+	if (!grown)
+		out_of_memory();
+	grown[(*nr)++] = item;
+	*list = grown;
+}
+
+bool parse_u64(const char *text, unsigned long long *value)
+{
+	char *end;
+
+	/* strtoull() takes a minus sign and wraps. */
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*value = strtoull(text, &end, 0);
+	return !errno && !*end;
+}
+
+const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
