@@ -13,6 +13,15 @@ block_ready() {
 	[ -b "$1" ] && blockdev --getsize64 "$1" >/dev/null
 }
 
+missing() {
+	echo "$1: not there in time" >&2
+	return 1
+}
+
+wait_device() {
+	wait_for 5 block_ready "$1" || missing "$1"
+}
+
 # A number that no earlier device of this case has.
 next_number() {
 	local n
@@ -44,7 +53,7 @@ new_null_blk() {
 		echo "${pair#*=}" >"$dir/${pair%%=*}"
 	done
 	echo 1 >"$dir/power"
-	wait_for 5 block_ready "/dev/$name"
+	wait_device "/dev/$name"
 	echo "/dev/$name"
 }
 
@@ -53,7 +62,7 @@ new_brd() {
 	local dev
 
 	dev=/dev/ram$(next_number brd)
-	block_ready "$dev"
+	wait_device "$dev"
 	blkdiscard -z "$dev"
 	echo "$dev"
 }
@@ -68,7 +77,7 @@ new_zram() {
 	n=$(cat /sys/class/zram-control/hot_add)
 	at_exit undo_zram "$n"
 	echo "${1:-64}M" >"/sys/block/zram$n/disksize"
-	wait_for 5 block_ready "/dev/zram$n"
+	wait_device "/dev/zram$n"
 	echo "/dev/zram$n"
 }
 
@@ -124,10 +133,10 @@ new_scsi_debug() {
 		echo "${pair#*=}" >"$SCSI_DEBUG/${pair%%=*}"
 	done
 	echo 1 >$SCSI_DEBUG/add_host
-	wait_for 10 new_scsi_disk_seen "${before:-none}"
+	wait_for 10 new_scsi_disk_seen "${before:-none}" || missing "scsi_debug disk"
 	dev=$(scsi_disks | grep -vxF "${before:-none}")
 	at_exit undo_scsi_debug "$dev"
-	wait_for 5 block_ready "$dev"
+	wait_device "$dev"
 	echo "$dev"
 }
 
@@ -135,7 +144,7 @@ disk() {
 	local letters=abcdefgh dev
 
 	dev=/dev/vd${letters:$1:1}
-	block_ready "$dev"
+	wait_device "$dev"
 	wipe_disk "$dev"
 	at_exit wipe_disk "$dev"
 	echo "$dev"
@@ -143,7 +152,7 @@ disk() {
 
 # The images are sparse files and a discard makes holes, which read as zero.
 wipe_disk() {
-	blkdiscard -f "$1"
+	blkdiscard -f "$1" 2>/dev/null
 	blockdev --rereadpt "$1"
 }
 

@@ -81,9 +81,7 @@ undo_all() {
 }
 
 state_snapshot() {
-	"$BPFTOOL" prog show | awk '/^[0-9]+:/ { print "prog", $1, $2, $4 }'
-	"$BPFTOOL" link show | awk '/^[0-9]+:/ { print "link", $1, $2 }'
-	"$BPFTOOL" map show | awk '/^[0-9]+:/ { print "map", $1, $2, $4 }'
+	"$OUT/bin/blki-objects"
 	find /sys/fs/bpf -mindepth 1 -printf 'pin %p\n' | sort
 	find /sys/block -mindepth 1 -maxdepth 1 -printf 'disk %f\n' | sort
 	awk '{ print "mount", $5, $9 }' /proc/self/mountinfo | sort

@@ -12,7 +12,7 @@ undo_dm() {
 new_dm() {
 	printf '%s\n' "$2" | dmsetup create --noudevsync --verifyudev "$1"
 	at_exit undo_dm "$1"
-	wait_for 5 block_ready "/dev/mapper/$1"
+	wait_device "/dev/mapper/$1"
 	echo "/dev/mapper/$1"
 }
 
@@ -29,7 +29,7 @@ new_md() {
 	mdadm --quiet --create "$dev" --run --force --assume-clean \
 		--metadata=1.2 --level="$level" --raid-devices=$# "$@" >&2
 	at_exit undo_md "$dev"
-	wait_for 5 block_ready "$dev"
+	wait_device "$dev"
 	echo "$dev"
 }
 
@@ -41,7 +41,7 @@ undo_partitions() {
 }
 
 partitions_of() {
-	find "/sys/block/${1##*/}" -mindepth 1 -maxdepth 1 \
+	find "/sys/block/${1##*/}/" -mindepth 1 -maxdepth 1 \
 		-name "${1##*/}*" -printf '/dev/%f\n' | sort -V
 }
 
@@ -57,7 +57,7 @@ new_partitions() {
 	printf '%s\n' "label: gpt" "$@" | sfdisk -q --no-tell-kernel "$dev" >&2
 	at_exit undo_partitions "$dev"
 	blockdev --rereadpt "$dev"
-	wait_for 5 partitions_ready "$dev" $#
+	wait_for 5 partitions_ready "$dev" $# || missing "partitions of $dev"
 	partitions_of "$dev"
 }
 

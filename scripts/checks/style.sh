@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Checks that need no kernel build.
+
+tracked() {
+	git -C "$ROOT" ls-files -- "$@" | while IFS= read -r file; do
+		[ ! -e "$ROOT/$file" ] || printf '%s\n' "$file"
+	done
+}
+
+check_spdx() {
+	tracked | grep -vE '^(patches/|\.(gitignore|shellcheckrc|clang-format)$)' |
+		while IFS= read -r file; do
+			head -n 3 "$file" | grep -q 'SPDX-License-Identifier: ' ||
+				echo "$file: no SPDX line"
+		done | findings spdx
+}
+
+check_leftovers() {
+	{
+		tracked | grep -v '^scripts/checks/' |
+			xargs grep -nE '\b(TODO|FIXME|XXX)\b' || [ $? -eq 123 ]
+		tracked '*.[ch]' | xargs grep -nE '[ 	]$' || [ $? -eq 123 ]
+	} | findings leftovers
+}
+
+shell_files() {
+	tracked '*.sh' .ci/run tests/vm/shellrc
+	tracked | while IFS= read -r file; do
+		case $file in *.sh | *.patch) continue ;; esac
+		if head -n 1 "$file" | grep -qaE '^#!.*\b(ba)?sh$'; then
+			echo "$file"
+		fi
+	done
+}
+
+check_shellcheck() {
+	shell_files | sort -u | xargs shellcheck -x
+}
+
+check_python() {
+	{
+		tracked '*.py'
+		tracked | xargs grep -lE '^#!.*python3$'
+	} | sort -u | while IFS= read -r file; do
+		python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$file"
+	done
+}
+
+# Kernel files have checkpatch; the rest has the kernel's .clang-format.
+user_c_files() {
+	tracked 'bpf-progs/*.[ch]' 'loader/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]'
+}
+
+check_clang_format() {
+	user_c_files | xargs -r "clang-format-$LLVM_VERSION" \
+		--style="file:$KSRC/.clang-format" --dry-run -Werror
+}
+
+check_cppcheck() {
+	user_c_files | grep '\.c$' | grep -v '\.bpf\.c$' |
+		xargs -r cppcheck --quiet --inline-suppr --error-exitcode=1 \
+			--enable=warning,performance,portability \
+			--suppress=missingIncludeSystem --std=c11 \
+			-I "$ROOT/bpf-progs" -I "$OUT/libbpf/include" 2>&1
+}
