@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2016
 
 DESCRIPTION="The first policy of the documentation compiles and does what the text says."
 REQUIRES="cmd:clang-19 cmd:make"
