@@ -50,7 +50,7 @@ own_map() {
 	expect_eq "gone" "$(entry 0)" "(gone) false true"
 }
 
-# A map of a program has BTF, which gives its dump another shape.
+# libbpf made this one, with the types of the program.
 map_of_program() {
 	local one=$1 two=$2 dir=/sys/fs/bpf/tools_maps
 
