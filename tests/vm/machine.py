@@ -178,6 +178,11 @@ class Machine:
         self._events_at += whole
         return [line.split() for line in data[:whole].decode().splitlines()]
 
+    def output(self):
+        """What QEMU itself had to say."""
+        log = self.share / "qemu"
+        return log.read_text(errors="replace") if log.exists() else ""
+
     def close(self):
         if self.process and self.alive():
             self.process.send_signal(signal.SIGKILL)
