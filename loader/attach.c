@@ -56,8 +56,8 @@ static int make_pin(struct attachment *at, const struct attach_args *args)
 		err = pin_make_dir(at->pin);
 	}
 	if (err)
-		return fail(.op = OP_PIN, .what = at->pin,
-			    .device = at->chain.device, .err = -err);
+		return failed(.op = OP_PIN, .what = at->pin,
+			      .device = at->chain.device, .err = -err);
 	at->made = true;
 	return BIOCTL_OK;
 }
@@ -77,8 +77,8 @@ static int pin_maps(const struct attachment *at)
 			    bpf_map__name(map));
 		err = bpf_obj_pin(bpf_map__fd(map), path);
 		if (err)
-			return fail(.op = OP_PIN, .what = path,
-				    .device = at->chain.device, .err = -err);
+			return failed(.op = OP_PIN, .what = path,
+				      .device = at->chain.device, .err = -err);
 		free(path);
 	}
 	return BIOCTL_OK;
@@ -108,9 +108,9 @@ static int attach_link(struct attachment *at, const struct attach_args *args)
 	log = log_finish();
 	thawed = thaw_filesystems(frozen, device);
 	if (err)
-		return fail(.op = OP_ATTACH, .what = at->policy.name,
-			    .device = device, .err = err,
-			    .log = settings.verbose ? log : NULL);
+		return failed(.op = OP_ATTACH, .what = at->policy.name,
+			      .device = device, .err = err,
+			      .log = settings.verbose ? log : NULL);
 	return thawed;
 }
 
@@ -122,8 +122,8 @@ static int pin_link(const struct attachment *at)
 	path = strf("%s/" BIOCTL_PIN_LINK, at->pin);
 	err = bpf_obj_pin(bpf_link__fd(at->link), path);
 	if (err)
-		return fail(.op = OP_PIN, .what = path,
-			    .device = at->chain.device, .err = -err);
+		return failed(.op = OP_PIN, .what = path,
+			      .device = at->chain.device, .err = -err);
 	return BIOCTL_OK;
 }
 
@@ -179,8 +179,8 @@ static int wait_and_detach(struct attachment *at,
 	err = bpf_link_detach_opts(bpf_link__fd(at->link), &opts);
 	/* The device may have gone first. */
 	if (err && err != -ENOLINK)
-		return fail(.op = OP_DETACH, .what = at->policy.name,
-			    .device = at->chain.device, .err = -err);
+		return failed(.op = OP_DETACH, .what = at->policy.name,
+			      .device = at->chain.device, .err = -err);
 	return BIOCTL_OK;
 }
 

@@ -116,7 +116,7 @@ struct failure {
 
 int fail_report(const struct failure *failure);
 /* Returns BIOCTL_FAILED, so that a caller can return it. */
-#define fail(...) fail_report(&(struct failure){ __VA_ARGS__ })
+#define failed(...) fail_report(&(struct failure){ __VA_ARGS__ })
 
 /**
  * struct explanation - sentences for an errno

@@ -92,8 +92,8 @@ int chain_open(struct chain *chain, const char *device)
 	chain->key = device_key(chain->dev, chain->device);
 	err = chain_query(chain);
 	if (err)
-		return fail(.op = OP_QUERY, .device = chain->device,
-			    .err = -err);
+		return failed(.op = OP_QUERY, .device = chain->device,
+			      .err = -err);
 	return BIOCTL_OK;
 }
 
@@ -235,16 +235,16 @@ struct entry *chain_find(struct chain *chain, const char *ref, enum op op)
 	if (nr == 1)
 		return match;
 	if (nr)
-		fail(.op = op, .what = ref, .device = chain->device,
-		     .cause = "more than one program there has that name",
-		     .next = strf("name one by its id: %s",
-				  chain_names(chain)));
+		failed(.op = op, .what = ref, .device = chain->device,
+		       .cause = "more than one program there has that name",
+		       .next = strf("name one by its id: %s",
+				    chain_names(chain)));
 	else
-		fail(.op = op, .what = ref, .device = chain->device,
-		     .err = ENOENT,
-		     .cause = "no such program is attached there",
-		     .next = chain->nr ? strf("attached are: %s",
-					      chain_names(chain)) :
-					 "nothing is attached there");
+		failed(.op = op, .what = ref, .device = chain->device,
+		       .err = ENOENT,
+		       .cause = "no such program is attached there",
+		       .next = chain->nr ? strf("attached are: %s",
+						chain_names(chain)) :
+					   "nothing is attached there");
 	return NULL;
 }

@@ -105,8 +105,8 @@ static int usage_error(const char *name, char *text)
 	text[strcspn(text, "\n")] = '\0';
 	if (!strncmp(text, name, len) && !strncmp(text + len, ": ", 2))
 		text += len + 2;
-	fail(.op = OP_USAGE, .cause = *text ? text : "it is not valid",
-	     .next = strf("see '%s --help'", name));
+	failed(.op = OP_USAGE, .cause = *text ? text : "it is not valid",
+	       .next = strf("see '%s --help'", name));
 	return BIOCTL_USAGE;
 }
 
@@ -168,12 +168,12 @@ static json_t *help_json(void)
 
 static int unknown_verb(const char *name, bool ambiguous)
 {
-	fail(.op = OP_USAGE, .what = name,
-	     .cause = strf(ambiguous ?
-				   "'%s' is the beginning of several verbs" :
-				   "there is no verb '%s'",
-			   name),
-	     .next = "see 'bioctl help'");
+	failed(.op = OP_USAGE, .what = name,
+	       .cause = strf(ambiguous ?
+				     "'%s' is the beginning of several verbs" :
+				     "there is no verb '%s'",
+			     name),
+	       .next = "see 'bioctl help'");
 	return BIOCTL_USAGE;
 }
 
@@ -320,8 +320,8 @@ int bioctl_main(int argc, char **argv)
 		return BIOCTL_OK;
 	}
 	if (!args.verb) {
-		fail(.op = OP_USAGE, .cause = "a verb is missing",
-		     .next = "see 'bioctl help'");
+		failed(.op = OP_USAGE, .cause = "a verb is missing",
+		       .next = "see 'bioctl help'");
 		return BIOCTL_USAGE;
 	}
 	return run_verb(argc - args.verb, argv + args.verb);

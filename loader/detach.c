@@ -66,13 +66,13 @@ static int detach_entry(const struct chain *chain, const struct entry *entry,
 	int err, unpinned = 0;
 
 	if (entry->link_id && !entry->pin && !args->force)
-		return fail(.op = OP_DETACH, .what = entry_label(entry),
-			    .device = chain->device,
-			    .cause =
-				    strf("link %u is not pinned: it belongs to "
-					 "a process that is still running",
-					 entry->link_id),
-			    .next = "end that process, or add --force");
+		return failed(.op = OP_DETACH, .what = entry_label(entry),
+			      .device = chain->device,
+			      .cause = strf(
+				      "link %u is not pinned: it belongs to "
+				      "a process that is still running",
+				      entry->link_id),
+			      .next = "end that process, or add --force");
 	err = entry->link_id ? detach_link(entry, flags) :
 			       detach_program(entry, chain->fd, flags);
 	if (is_detached(err)) {
@@ -85,11 +85,11 @@ static int detach_entry(const struct chain *chain, const struct entry *entry,
 				  "link_id", entry->link_id));
 	}
 	if (err)
-		return fail(.op = OP_DETACH, .what = entry_label(entry),
-			    .device = chain->device, .err = -err);
+		return failed(.op = OP_DETACH, .what = entry_label(entry),
+			      .device = chain->device, .err = -err);
 	if (unpinned)
-		return fail(.op = OP_PIN, .what = entry->pin,
-			    .device = chain->device, .err = -unpinned);
+		return failed(.op = OP_PIN, .what = entry->pin,
+			      .device = chain->device, .err = -unpinned);
 	return BIOCTL_OK;
 }
 
@@ -99,9 +99,9 @@ static struct entry *find_link(struct chain *chain, __u32 id)
 		if (chain->entries[i].link_id == id)
 			return &chain->entries[i];
 	}
-	fail(.op = OP_DETACH, .what = strf("link %u", id),
-	     .device = chain->device, .err = ENOENT,
-	     .cause = "no such link is attached there");
+	failed(.op = OP_DETACH, .what = strf("link %u", id),
+	       .device = chain->device, .err = ENOENT,
+	       .cause = "no such link is attached there");
 	return NULL;
 }
 
@@ -114,13 +114,13 @@ static struct entry *choose(struct chain *chain, const struct detach_args *args)
 		return chain_find(chain, args->ref, OP_DETACH);
 	if (chain->nr == 1)
 		return &chain->entries[0];
-	fail(.op = OP_DETACH, .device = chain->device,
-	     .what = chain->nr ? "a program" : NULL,
-	     .err = chain->nr ? 0 : ENOENT,
-	     .cause = chain->nr ? "several programs are attached there" :
-				  "nothing is attached there",
-	     .next = chain->nr ? "name one, or use --all; see 'bioctl list'" :
-				 NULL);
+	failed(.op = OP_DETACH, .device = chain->device,
+	       .what = chain->nr ? "a program" : NULL,
+	       .err = chain->nr ? 0 : ENOENT,
+	       .cause = chain->nr ? "several programs are attached there" :
+				    "nothing is attached there",
+	       .next = chain->nr ? "name one, or use --all; see 'bioctl list'" :
+				   NULL);
 	return NULL;
 }
 
@@ -165,8 +165,8 @@ static int open_chain(struct chain *chain, const struct detach_args *args)
 		return chain_open(chain, args->device);
 	err = chain_defunct(chain, args->device);
 	if (err)
-		return fail(.op = OP_QUERY, .device = args->device,
-			    .err = -err);
+		return failed(.op = OP_QUERY, .device = args->device,
+			      .err = -err);
 	if (!args->defunct && !chain->nr)
 		return chain_open(chain, args->device);
 	return BIOCTL_OK;

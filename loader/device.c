@@ -87,16 +87,16 @@ int device_open(const char *name, enum op op, int flags, char **path,
 	*path = node;
 	/* Not opened before it is known not to be a FIFO. */
 	if (stat(node, &st)) {
-		fail(.op = op, .device = node, .err = errno);
+		failed(.op = op, .device = node, .err = errno);
 		return -1;
 	}
 	if (!S_ISBLK(st.st_mode)) {
-		fail(.op = op, .device = node, .err = ENOTBLK);
+		failed(.op = op, .device = node, .err = ENOTBLK);
 		return -1;
 	}
 	fd = open(node, flags | O_CLOEXEC);
 	if (fd < 0)
-		fail(.op = op, .device = node, .err = errno);
+		failed(.op = op, .device = node, .err = errno);
 	else if (dev)
 		*dev = st.st_rdev;
 	return fd;

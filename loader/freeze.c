@@ -79,8 +79,8 @@ static int freeze_one(const char *mount, const char *device,
 		/* Frozen already, by its owner or at another mount point. */
 		if (err == EBUSY)
 			return BIOCTL_OK;
-		return fail(.op = OP_FREEZE, .what = mount, .device = device,
-			    .err = err);
+		return failed(.op = OP_FREEZE, .what = mount, .device = device,
+			      .err = err);
 	}
 	entry = xalloc(1, sizeof(*entry));
 	entry->mount = strf("%s", mount);
@@ -100,8 +100,8 @@ int freeze_filesystems(dev_t dev, const char *device, struct frozen **frozen)
 
 	*frozen = NULL;
 	if (!mounts)
-		return fail(.op = OP_FREEZE, .what = "/proc/self/mounts",
-			    .device = device, .err = errno);
+		return failed(.op = OP_FREEZE, .what = "/proc/self/mounts",
+			      .device = device, .err = errno);
 	while (!err && (mount = getmntent(mounts))) {
 		if (mount->mnt_fsname[0] != '/' ||
 		    stat(mount->mnt_fsname, &st) || !S_ISBLK(st.st_mode) ||
@@ -123,11 +123,11 @@ int thaw_filesystems(struct frozen *frozen, const char *device)
 		struct frozen *next = frozen->next;
 
 		if (ioctl(frozen->fd, FITHAW, 0))
-			err = fail(.op = OP_FREEZE, .what = frozen->mount,
-				   .device = device, .err = errno,
-				   .cause = "it could not be thawed again",
-				   .next = strf("fsfreeze --unfreeze %s",
-						frozen->mount));
+			err = failed(.op = OP_FREEZE, .what = frozen->mount,
+				     .device = device, .err = errno,
+				     .cause = "it could not be thawed again",
+				     .next = strf("fsfreeze --unfreeze %s",
+						  frozen->mount));
 		close(frozen->fd);
 		free(frozen->mount);
 		free(frozen);

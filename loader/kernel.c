@@ -72,26 +72,27 @@ int kernel_check(void)
 		return BIOCTL_OK;
 	btf = kernel_btf();
 	if (!btf)
-		return fail(.op = OP_KERNEL, .err = errno);
+		return failed(.op = OP_KERNEL, .err = errno);
 	for (unsigned int i = 0; !err && i < ARRAY_SIZE(numbers); i++) {
 		__s64 value = number_in(btf, &numbers[i]);
 
 		if (value < 0)
-			err = fail(.op = OP_KERNEL,
-				   .cause = strf("it has no blk_interposer: %s "
-						 "is unknown to it",
-						 numbers[i].name),
-				   .next = "boot a kernel built with "
-					   "CONFIG_BLK_INTERPOSER");
+			err = failed(.op = OP_KERNEL,
+				     .cause = strf(
+					     "it has no blk_interposer: %s "
+					     "is unknown to it",
+					     numbers[i].name),
+				     .next = "boot a kernel built with "
+					     "CONFIG_BLK_INTERPOSER");
 		else if (value != numbers[i].value)
-			err = fail(.op = OP_KERNEL,
-				   .cause = strf("%s is %lld there and %u in "
-						 "this bioctl",
-						 numbers[i].name,
-						 (long long)value,
-						 numbers[i].value),
-				   .next = "use the bioctl that was built with "
-					   "this kernel");
+			err = failed(.op = OP_KERNEL,
+				     .cause = strf("%s is %lld there and %u in "
+						   "this bioctl",
+						   numbers[i].name,
+						   (long long)value,
+						   numbers[i].value),
+				     .next = "use the bioctl that was built with "
+					     "this kernel");
 	}
 	btf__free(btf);
 	checked = !err;
@@ -172,7 +173,7 @@ static int run(void *args)
 	(void)args;
 	btf = kernel_btf();
 	if (!btf)
-		return fail(.op = OP_KERNEL, .err = errno);
+		return failed(.op = OP_KERNEL, .err = errno);
 	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++) {
 		__s64 value = number_in(btf, &numbers[i]);
 		bool same = value == numbers[i].value;

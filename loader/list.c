@@ -117,7 +117,7 @@ static int add_device(json_t *devices, const char *name)
 	if (err == -ENODEV)
 		err = 0;
 	else if (err)
-		fail(.op = OP_QUERY, .device = chain.device, .err = -err);
+		failed(.op = OP_QUERY, .device = chain.device, .err = -err);
 	else if (chain.nr)
 		json_array_append_new(devices, chain_json(&chain));
 	close(chain.fd);
@@ -131,8 +131,8 @@ static int list_all(json_t *devices)
 
 	nr = scandir("/sys/class/block", &names, NULL, versionsort);
 	if (nr < 0)
-		return fail(.op = OP_QUERY, .what = "/sys/class/block",
-			    .err = errno);
+		return failed(.op = OP_QUERY, .what = "/sys/class/block",
+			      .err = errno);
 	for (int i = 0; i < nr; i++) {
 		if (!err && names[i]->d_name[0] != '.')
 			err = add_device(devices, names[i]->d_name);
@@ -291,8 +291,8 @@ static int stats(void *input)
 		nanosleep(&pause, NULL);
 		err = chain_query(&chain);
 		if (err)
-			return fail(.op = OP_QUERY, .device = chain.device,
-				    .err = -err);
+			return failed(.op = OP_QUERY, .device = chain.device,
+				      .err = -err);
 		chain_copy(&shown, &chain);
 		subtract_chain(&shown, &before);
 		emit_stats(&shown, args->interval);

@@ -122,26 +122,25 @@ static int make_parents(const char *dir, mode_t mode)
 
 /*
  * Two bioctls must not decide about one chain at once. The lock is held until
- * the process ends; -1 is returned after a report.
+ * the process ends; -1 is returned after a report. It is on the root of bpffs
+ * because the directory below it goes with the last attachment.
  */
 int pin_lock(void)
 {
 	const char *root = bpffs_root();
-	char *dir;
 	int fd;
 
-	if (!root)
-		return fail(.op = OP_PIN, .what = USUAL_BPFFS, .err = errno,
-			    .cause = "there is no bpffs and none could be "
-				     "mounted",
-			    .next = "mount -t bpf bpf " USUAL_BPFFS),
-		       -1;
-	dir = strf("%s/bioctl", root);
-	if (mkdir(dir, 0700) && errno != EEXIST)
-		return fail(.op = OP_PIN, .what = dir, .err = errno), -1;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_EX))
-		return fail(.op = OP_PIN, .what = dir, .err = errno), -1;
+	if (!root) {
+		failed(.op = OP_PIN, .what = USUAL_BPFFS, .err = errno,
+		       .cause = "there is no bpffs and none could be mounted",
+		       .next = "mount -t bpf bpf " USUAL_BPFFS);
+		return -1;
+	}
+	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX)) {
+		failed(.op = OP_PIN, .what = root, .err = errno);
+		return -1;
+	}
 	return fd;
 }
 
@@ -183,25 +182,27 @@ static void empty_dir(const char *dir)
 
 /*
  * Removes what bioctl put there; a directory that still holds something else
- * stays, as does the device's when it has another attachment.
+ * stays, as do those above it that hold other attachments.
  */
 void pin_remove_dir(const char *dir)
 {
+	const char *root = bpffs_root();
 	char *maps = strf("%s/" BIOCTL_PIN_MAPS, dir);
 	char *link = strf("%s/" BIOCTL_PIN_LINK, dir);
+	char *ours = strf("%s/bioctl/", root ? root : "");
 	char *parent = parent_of(dir);
 
 	unlink(link);
 	empty_dir(maps);
 	rmdir(maps);
 	rmdir(dir);
-	if (!strcmp(base_name(parent), "bioctl") || !is_bpffs(parent))
-		goto out;
-	/* <bpffs>/bioctl/<device>, and nothing above a --pin of the user. */
-	if (strstr(parent, "/bioctl/"))
+	/* Nothing above a --pin of the user's. */
+	if (!strncmp(dir, ours, strlen(ours))) {
 		rmdir(parent);
-out:
+		rmdir(ours);
+	}
 	free(parent);
+	free(ours);
 	free(link);
 	free(maps);
 }

@@ -131,20 +131,20 @@ static int choose_program(struct policy *policy, const char *name,
 		return BIOCTL_OK;
 	}
 	if (nr)
-		return fail(.op = OP_POLICY, .what = policy->path,
-			    .device = device,
-			    .cause = "it has more than one program",
-			    .next = strf("choose with --prog: %s",
-					 program_names(policy->object)));
+		return failed(.op = OP_POLICY, .what = policy->path,
+			      .device = device,
+			      .cause = "it has more than one program",
+			      .next = strf("choose with --prog: %s",
+					   program_names(policy->object)));
 	if (name)
-		return fail(.op = OP_POLICY, .what = policy->path,
-			    .device = device, .err = ENOENT,
-			    .cause = strf("it has no program '%s'", name),
-			    .next = strf("it has: %s",
-					 program_names(policy->object)));
-	return fail(.op = OP_POLICY, .what = policy->path, .device = device,
-		    .cause = "it has no program in section blk/submit",
-		    .next = "mark the function with SEC(\"blk/submit\")");
+		return failed(.op = OP_POLICY, .what = policy->path,
+			      .device = device, .err = ENOENT,
+			      .cause = strf("it has no program '%s'", name),
+			      .next = strf("it has: %s",
+					   program_names(policy->object)));
+	return failed(.op = OP_POLICY, .what = policy->path, .device = device,
+		      .cause = "it has no program in section blk/submit",
+		      .next = "mark the function with SEC(\"blk/submit\")");
 }
 
 int policy_open(struct policy *policy, const struct policy_args *args,
@@ -156,26 +156,27 @@ int policy_open(struct policy *policy, const struct policy_args *args,
 	memset(policy, 0, sizeof(*policy));
 	policy->path = policy_find(args->policy);
 	if (!policy->path || access(policy->path, R_OK))
-		return fail(.op = OP_POLICY, .what = args->policy,
-			    .device = device,
-			    .err = policy->path ? errno : ENOENT);
+		return failed(.op = OP_POLICY, .what = args->policy,
+			      .device = device,
+			      .err = policy->path ? errno : ENOENT);
 	policy->name = args->name ? strf("%s", args->name) :
 				    policy_name(policy->path);
 	log_start();
 	policy->object = bpf_object__open_file(policy->path, NULL);
 	err = policy->object ? 0 : errno;
 	if (err)
-		return fail(.op = OP_POLICY, .what = policy->path,
-			    .device = device, .err = err, .log = log_finish());
+		return failed(.op = OP_POLICY, .what = policy->path,
+			      .device = device, .err = err,
+			      .log = log_finish());
 	log_finish();
 	err = choose_program(policy, args->prog, device);
 	if (err)
 		return err;
 	if (set_globals(policy->object, args->sets, args->nr_sets, &error))
-		return fail(.op = OP_SET, .what = policy->name,
-			    .device = device, .cause = error,
-			    .next = strf("its settings are: %s",
-					 set_known(policy->object)));
+		return failed(.op = OP_SET, .what = policy->name,
+			      .device = device, .cause = error,
+			      .next = strf("its settings are: %s",
+					   set_known(policy->object)));
 	return BIOCTL_OK;
 }
 
@@ -189,8 +190,8 @@ int policy_load(struct policy *policy, const struct policy_args *args,
 	err = bpf_object__load(policy->object);
 	log = log_finish();
 	if (err)
-		return fail(.op = OP_LOAD, .what = policy->name,
-			    .device = device, .err = -err, .log = log);
+		return failed(.op = OP_LOAD, .what = policy->name,
+			      .device = device, .err = -err, .log = log);
 	return target_fill(policy, args->targets, args->nr_targets, device);
 }
 

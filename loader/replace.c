@@ -54,8 +54,8 @@ static int pin_maps(const struct policy *policy, const char *dir,
 		unlink(path);
 		err = bpf_obj_pin(bpf_map__fd(map), path);
 		if (err)
-			return fail(.op = OP_PIN, .what = path,
-				    .device = device, .err = -err);
+			return failed(.op = OP_PIN, .what = path,
+				      .device = device, .err = -err);
 		free(path);
 	}
 	return BIOCTL_OK;
@@ -104,8 +104,8 @@ static int check_revision(const struct chain *chain,
 	if (!args->place.have_revision ||
 	    args->place.revision == chain->revision)
 		return BIOCTL_OK;
-	return fail(.op = OP_REPLACE, .what = args->old,
-		    .device = chain->device, .err = ESTALE);
+	return failed(.op = OP_REPLACE, .what = args->old,
+		      .device = chain->device, .err = ESTALE);
 }
 
 static void replace_print(const json_t *result)
@@ -155,8 +155,8 @@ static int replace(struct chain *chain, const struct entry *old,
 		pinned = pin_maps(policy, dir, chain->device);
 	pinned |= thaw_filesystems(frozen, chain->device);
 	if (err)
-		return fail(.op = OP_REPLACE, .what = entry_label(old),
-			    .device = chain->device, .err = -err);
+		return failed(.op = OP_REPLACE, .what = entry_label(old),
+			      .device = chain->device, .err = -err);
 	if (pinned)
 		return pinned;
 	report(chain, old, policy, args);

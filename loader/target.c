@@ -43,11 +43,11 @@ bool target_parse(struct target *target, const char *text, bool device)
 
 int target_bad(const char *text, bool device)
 {
-	fail(.op = OP_TARGET_ADD, .what = text,
-	     .cause = strf("'%s' is not [MAP:]KEY%s", text,
-			   device ? "=DEVICE[:ro]" : ""),
-	     .next = device ? "for example 0=/dev/vdb, or 0=/dev/vdb:ro" :
-			      "for example 0");
+	failed(.op = OP_TARGET_ADD, .what = text,
+	       .cause = strf("'%s' is not [MAP:]KEY%s", text,
+			     device ? "=DEVICE[:ro]" : ""),
+	       .next = device ? "for example 0=/dev/vdb, or 0=/dev/vdb:ro" :
+				"for example 0");
 	return BIOCTL_USAGE;
 }
 
@@ -71,8 +71,8 @@ int target_set(int map_fd, const struct target *target, __u64 flags,
 	err = bpf_map_update_elem(map_fd, &key, &value, flags);
 	close(fd);
 	if (err)
-		return fail(.op = OP_TARGET_ADD, .what = text, .device = device,
-			    .err = -err);
+		return failed(.op = OP_TARGET_ADD, .what = text,
+			      .device = device, .err = -err);
 	return BIOCTL_OK;
 }
 
@@ -120,8 +120,8 @@ int target_fill(const struct policy *policy, char **targets, unsigned int nr,
 			return target_bad(targets[i], true);
 		map = policy_map(policy, target.map, &cause);
 		if (!map)
-			return fail(.op = OP_TARGET_ADD, .what = targets[i],
-				    .device = device, .cause = cause);
+			return failed(.op = OP_TARGET_ADD, .what = targets[i],
+				      .device = device, .cause = cause);
 		err = target_set(bpf_map__fd(map), &target, BPF_ANY, targets[i],
 				 device);
 		if (err)

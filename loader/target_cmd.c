@@ -26,9 +26,9 @@ static int map_by_path_or_id(const char *map)
 
 	fd = parse_u64(map, &id) ? bpf_map_get_fd_by_id(id) : bpf_obj_get(map);
 	if (fd < 0)
-		fail(.op = OP_QUERY, .what = map, .err = -fd,
-		     .cause = "there is no such map",
-		     .next = "give the id or the pin of a map");
+		failed(.op = OP_QUERY, .what = map, .err = -fd,
+		       .cause = "there is no such map",
+		       .next = "give the id or the pin of a map");
 	return fd;
 }
 
@@ -85,13 +85,13 @@ static int map_of_program(const struct entry *entry, const char *name,
 		return found;
 	if (maps)
 		close(found);
-	fail(.op = OP_QUERY, .what = entry_label(entry), .device = device,
-	     .err = nr < 0 ? -nr : 0,
-	     .cause = nr < 0 ? NULL :
-		      maps   ? "it has several device maps" :
-		      name   ? "it has no device map of that name" :
-			       "it has no device map",
-	     .next = maps ? "write MAP:KEY" : NULL);
+	failed(.op = OP_QUERY, .what = entry_label(entry), .device = device,
+	       .err = nr < 0 ? -nr : 0,
+	       .cause = nr < 0 ? NULL :
+			maps   ? "it has several device maps" :
+			name   ? "it has no device map of that name" :
+				 "it has no device map",
+	       .next = maps ? "write MAP:KEY" : NULL);
 	return -1;
 }
 
@@ -106,8 +106,8 @@ static int open_map(const struct target_args *args, const char *name)
 		if (fd >= 0 &&
 		    !(fd_is(fd, "bpf-map") && is_device_map(fd, name))) {
 			close(fd);
-			fail(.op = OP_QUERY, .what = args->map,
-			     .cause = "it is not a device map");
+			failed(.op = OP_QUERY, .what = args->map,
+			       .cause = "it is not a device map");
 			return -1;
 		}
 		return fd;
@@ -137,8 +137,8 @@ static int target_delete(int map_fd, const struct target *target,
 
 	err = bpf_map_delete_elem(map_fd, &key);
 	if (err)
-		return fail(.op = OP_TARGET_DEL, .what = text, .device = device,
-			    .err = -err);
+		return failed(.op = OP_TARGET_DEL, .what = text,
+			      .device = device, .err = -err);
 	return BIOCTL_OK;
 }
 

@@ -106,7 +106,7 @@ static void store(void *data, __u32 size, unsigned long long value)
 static int set_int(const struct place *at, __u32 size, bool is_signed,
 		   const char *text, char **error)
 {
-	unsigned long long limit = ~0ULL >> (64 - 8 * size), magnitude;
+	unsigned long long limit, magnitude;
 	bool negative = *text == '-';
 	long long number;
 
@@ -119,6 +119,7 @@ static int set_int(const struct place *at, __u32 size, bool is_signed,
 	}
 	if (!parse_magnitude(text + negative, &magnitude))
 		return complain(error, strf("'%s' is not a number", text));
+	limit = ~0ULL >> (64 - 8 * size);
 	if (is_signed)
 		limit = (limit >> 1) + negative;
 	else if (negative && magnitude)
