@@ -62,6 +62,8 @@ test_run() {
 		"$BPFTOOL" link detach pinned "$PIN" barriers
 	ok "detach with barrier" "$BPFTOOL" link detach pinned "$PIN" barrier
 	expect_eq "it has left the device" "$(chain "$dev")" ""
+	expect_eq "and says so" "$(link_json '[.devname, .defunct] | join(" ")')" \
+		"(detached) true"
 	ok "the policy is no longer in charge" \
 		dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct status=none
 	must rm "$PIN"
@@ -70,7 +72,7 @@ test_run() {
 	num=$(($(stat -c 0x%t "$dev"))):$(($(stat -c 0x%T "$dev")))
 	ok "the device goes away" undo_null_blk "$(null_blk_dir "$dev")"
 	expect_eq "the link is defunct" "$(link_json .defunct)" true
-	expect_eq "and names no other device" "$(link_json .devname)" "(gone)"
-	expect_output "plain: defunct" "dev \(gone\)\($num\)  defunct" link_plain
+	expect_eq "and names no other device" "$(link_json .devname)" "(detached)"
+	expect_output "plain: defunct" "dev \(detached\)\($num\)  defunct" link_plain
 	ok "it can still be detached" "$BPFTOOL" link detach pinned "$PIN"
 }

@@ -223,7 +223,7 @@ static void show_chain_json(__u32 dev, const struct blk_chain *chain)
 	__u32 i;
 
 	jsonw_start_object(json_wtr);
-	bdev_dump_json(dev, false, json_wtr);
+	bdev_dump_json(dev, NULL, json_wtr);
 	jsonw_lluint_field(json_wtr, "revision", chain->revision);
 	jsonw_name(json_wtr, "progs");
 	jsonw_start_array(json_wtr);
@@ -247,7 +247,7 @@ static void show_chain_plain(__u32 dev, const struct blk_chain *chain)
 	char name[MAX_PROG_FULL_NAME];
 	__u32 i;
 
-	bdev_dump_plain(dev, false);
+	bdev_dump_plain(dev, NULL);
 	printf("revision %llu\n", chain->revision);
 	for (i = 0; i < chain->count; i++) {
 		printf("\tprog %u  ", chain->prog_ids[i]);
@@ -289,11 +289,11 @@ static void show_unreadable(__u32 dev, int err)
 {
 	if (json_output) {
 		jsonw_start_object(json_wtr);
-		bdev_dump_json(dev, false, json_wtr);
+		bdev_dump_json(dev, NULL, json_wtr);
 		jsonw_string_field(json_wtr, "error", strerror(err));
 		jsonw_end_object(json_wtr);
 	} else {
-		bdev_dump_plain(dev, false);
+		bdev_dump_plain(dev, NULL);
 		printf("can't be opened: %s\n", strerror(err));
 	}
 }

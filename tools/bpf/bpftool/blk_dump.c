@@ -115,15 +115,11 @@ void blk_name_from_sysfs(char *name)
 		*name = '/';
 }
 
-/* The number of a device that is gone may belong to another one by now. */
-static const char *bdev_name(__u32 dev, bool gone, char *buf, size_t len)
+static const char *bdev_name(__u32 dev, char *buf, size_t len)
 {
 	char path[64], target[PATH_MAX];
 	const char *base;
 	ssize_t n;
-
-	if (gone)
-		return "(gone)";
 
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(dev),
 		 minor(dev));
@@ -138,21 +134,24 @@ static const char *bdev_name(__u32 dev, bool gone, char *buf, size_t len)
 	return buf;
 }
 
-void bdev_dump_json(__u32 dev, bool gone, json_writer_t *wtr)
+/* @instead: what to say instead of the name; the number of a device that is
+ * gone may belong to another one by now
+ */
+void bdev_dump_json(__u32 dev, const char *instead, json_writer_t *wtr)
 {
 	char buf[NAME_MAX + 1];
 
 	jsonw_string_field(wtr, "devname",
-			   bdev_name(dev, gone, buf, sizeof(buf)));
+			   instead ? : bdev_name(dev, buf, sizeof(buf)));
 	jsonw_uint_field(wtr, "major", major(dev));
 	jsonw_uint_field(wtr, "minor", minor(dev));
 }
 
-void bdev_dump_plain(__u32 dev, bool gone)
+void bdev_dump_plain(__u32 dev, const char *instead)
 {
 	char buf[NAME_MAX + 1];
 
-	printf("%s(%u:%u)  ", bdev_name(dev, gone, buf, sizeof(buf)),
+	printf("%s(%u:%u)  ", instead ? : bdev_name(dev, buf, sizeof(buf)),
 	       major(dev), minor(dev));
 }
 
@@ -160,7 +159,7 @@ void blk_link_dump_json(const struct bpf_link_info *info, json_writer_t *wtr)
 {
 	bool defunct = info->blk.flags & BPF_BLK_LINK_DEFUNCT;
 
-	bdev_dump_json(info->blk.dev, defunct, wtr);
+	bdev_dump_json(info->blk.dev, defunct ? "(detached)" : NULL, wtr);
 	jsonw_bool_field(wtr, "defunct", defunct);
 	jsonw_lluint_field(wtr, "cookie", info->blk.cookie);
 	blk_stats_dump_json(u64_to_ptr(info->blk.stats), wtr);
@@ -171,7 +170,7 @@ void blk_link_dump_plain(const struct bpf_link_info *info)
 	bool defunct = info->blk.flags & BPF_BLK_LINK_DEFUNCT;
 
 	printf("dev ");
-	bdev_dump_plain(info->blk.dev, defunct);
+	bdev_dump_plain(info->blk.dev, defunct ? "(detached)" : NULL);
 	if (info->blk.cookie)
 		printf("cookie %llu  ", info->blk.cookie);
 	if (defunct)
@@ -184,7 +183,7 @@ void blkdev_val_dump_json(const void *value, json_writer_t *wtr)
 	const struct bpf_blkdev_val *val = value;
 	bool gone = val->flags & BPF_BLKDEV_F_GONE;
 
-	bdev_dump_json(val->fd_or_dev, gone, wtr);
+	bdev_dump_json(val->fd_or_dev, gone ? "(gone)" : NULL, wtr);
 	jsonw_bool_field(wtr, "read_only", val->flags & BPF_BLKDEV_F_RDONLY);
 	jsonw_bool_field(wtr, "gone", gone);
 }
@@ -192,9 +191,10 @@ void blkdev_val_dump_json(const void *value, json_writer_t *wtr)
 void blkdev_val_dump_plain(const void *value)
 {
 	const struct bpf_blkdev_val *val = value;
+	bool gone = val->flags & BPF_BLKDEV_F_GONE;
 
 	printf("dev: ");
-	bdev_dump_plain(val->fd_or_dev, val->flags & BPF_BLKDEV_F_GONE);
+	bdev_dump_plain(val->fd_or_dev, gone ? "(gone)" : NULL);
 	if (val->flags & BPF_BLKDEV_F_RDONLY)
 		printf("read_only  ");
 }
