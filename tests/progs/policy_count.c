@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Unit test of bpf-progs/count.bpf.c with BPF_PROG_TEST_RUN. */
 #include "policy_test.h"
-#include "../../bpf-progs/count.h"
+#include "count.h"
 
 static struct count_value want_ops[COUNT_OPS];
 static struct count_value want_flags[COUNT_FLAGS];

@@ -2,7 +2,7 @@
 /* Unit test of bpf-progs/protect.bpf.c with BPF_PROG_TEST_RUN. */
 #include <unistd.h>
 #include "policy_test.h"
-#include "../../bpf-progs/protect.h"
+#include "protect.h"
 
 /* The configuration that the model goes by. */
 static struct protect_range ranges[PROTECT_MAX_RANGES];

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <sys/stat.h>
 #include "policy_test.h"
-#include "../../bpf-progs/redirect.h"
+#include "redirect.h"
 
 static const char *target_paths[2];
 static __u32 target_devs[2];
