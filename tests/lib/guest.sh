@@ -5,20 +5,14 @@
 
 . "$BLKI_ROOT/tests/lib/wait.sh"
 
-result_port() {
-	local port
+# Ports appear, and get their names, a moment after init starts.
+find_result_port() {
+	local name
 
-	for port in /sys/class/virtio-ports/*; do
-		if [ "$(cat "$port/name")" = blki.result ]; then
-			echo "/dev/${port##*/}"
-			return
-		fi
-	done
-	echo "no virtio port blki.result" >&2
-	return 1
+	name=$(grep -lx blki.result /sys/class/virtio-ports/*/name 2>/dev/null) ||
+		return 1
+	RESULT_PORT=/dev/$(basename "$(dirname "$name")")
 }
-
-RESULT_PORT=$(result_port)
 
 tell() {
 	printf '%s\n' "$*" >"$RESULT_PORT"
@@ -123,13 +117,10 @@ leak_scan() {
 }
 
 open_shell() {
-	local tty=/dev/hvc0
-
-	stty -F "$tty" sane rows "${BLKI_ROWS:-24}" cols "${BLKI_COLS:-80}"
-	# shellcheck disable=SC2094
-	PS1='[blk_interposer] \w # ' TERM=${BLKI_TERM:-linux} HOME=/root \
-		setsid -c -w bash --noprofile --rcfile "$BLKI_ROOT/tests/vm/shellrc" -i \
-		<"$tty" >"$tty" 2>&1 || true
+	TERM=${BLKI_TERM:-linux} setsid -c -w bash -c \
+		'stty sane rows "$BLKI_ROWS" cols "$BLKI_COLS"
+		exec bash --rcfile tests/vm/shellrc -i' \
+		<>/dev/hvc0 >&0 2>&1 || echo "shell ended with status $?"
 }
 
 keep_shell() {
