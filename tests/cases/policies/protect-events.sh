@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2016
+
+DESCRIPTION="Each refusal of the protect policy is an event that names task, cgroup, partition, operation and sectors."
+
+events() {
+	"$TEST_BIN/policy_events" \
+		"/sys/fs/bpf/bioctl/${1##*/}/protect/maps/events"
+}
+
+test_run() {
+	local disk part group id pid
+
+	disk=$(disk 0)
+	part=$(new_partitions "$disk" start=2048)
+	group=$(new_cgroup guarded)
+	id=$(stat -c %i "$group")
+	must bioctl attach "$disk" protect --set ranges=2048-2055,4096-4103
+	expect_eq "no refusal, no event" "$(events "$disk")" ""
+
+	expect_fail "a write through the partition" bash -c '
+		echo $$ >"$1/cgroup.procs"
+		echo $$ >"$2"
+		exec dd if=/dev/zero of="$0" bs=8k count=1 oflag=direct' \
+		"$part" "$group" "$TMP/pid"
+	pid=$(cat "$TMP/pid")
+	# enum bpf_bio_op: 2 is a write; the front half fails, the rest passes
+	expect_eq "its event" "$(events "$disk")" \
+		"dd $pid 2 2048 8 1 -5 $id"
+
+	expect_fail "a discard on the disk" \
+		blkdiscard -f -o 2M -l 4k "$disk"
+	expect_match "its event" "$(events "$disk")" \
+		"^blkdiscard [0-9]+ 4 4096 8 0 -5 [0-9]+$"
+	must bioctl detach "$disk" protect
+}
