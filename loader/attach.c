@@ -107,6 +107,15 @@ static int attach_link(struct attachment *at, const struct attach_args *args)
 	err = at->link ? 0 : errno;
 	log = log_finish();
 	thawed = thaw_filesystems(frozen, device);
+	if (err == ETIMEDOUT || err == EINTR)
+		/* A link is not left without an owner. */
+		return failed(.op = OP_ATTACH, .what = at->policy.name,
+			      .device = device, .err = err,
+			      .cause = "earlier bios did not complete while "
+				       "bioctl waited for them, so the program "
+				       "was taken off again",
+			      .next = "find what holds the device's bios, or "
+				      "attach without --barrier");
 	if (err)
 		return failed(.op = OP_ATTACH, .what = at->policy.name,
 			      .device = device, .err = err,

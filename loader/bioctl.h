@@ -55,7 +55,7 @@ int bioctl_main(int argc, char **argv);
 
 /* One per verb's file. */
 extern const struct command cmd_attach, cmd_detach, cmd_replace, cmd_list,
-	cmd_stats, cmd_target, cmd_verify, cmd_features, cmd_help;
+	cmd_stats, cmd_target, cmd_verify, cmd_events, cmd_features, cmd_help;
 
 /* util.c */
 char *strf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -193,6 +193,8 @@ int chain_defunct(struct chain *chain, const char *device);
 struct entry *chain_find(struct chain *chain, const char *ref, enum op op);
 bool chain_device_is_gone(const char *device);
 const char *entry_label(const struct entry *entry);
+#define MAPS_MAX 64
+int entry_maps(const struct entry *entry, __u32 ids[MAPS_MAX]);
 
 /* policy.c */
 struct policy_args {

@@ -180,6 +180,25 @@ const char *entry_label(const struct entry *entry)
 	return entry->name ? entry->name : entry->prog_name;
 }
 
+/* Ids of the maps a program uses. Returns how many, or a negative errno. */
+int entry_maps(const struct entry *entry, __u32 ids[MAPS_MAX])
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int fd, err;
+
+	fd = bpf_prog_get_fd_by_id(entry->prog_id);
+	if (fd < 0)
+		return fd;
+	info.map_ids = (__u64)(unsigned long)ids;
+	info.nr_map_ids = MAPS_MAX;
+	err = bpf_prog_get_info_by_fd(fd, &info, &len);
+	close(fd);
+	if (err)
+		return err;
+	return info.nr_map_ids < MAPS_MAX ? info.nr_map_ids : MAPS_MAX;
+}
+
 static bool entry_is(const struct entry *entry, const char *ref)
 {
 	unsigned long long id;

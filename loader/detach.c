@@ -257,7 +257,9 @@ static const struct argp_option options[] = {
 	{ "all", KEY_ALL, NULL, 0, "Detach every program of the device", 0 },
 	{ "link", KEY_LINK, "ID", 0, "Detach the program of that link", 0 },
 	{ "defunct", KEY_DEFUNCT, NULL, 0,
-	  "Remove what removed devices left behind, of DEVICE or of all", 0 },
+	  "Remove links that do nothing any more, mostly because their device "
+	  "was removed: those of DEVICE, or all",
+	  0 },
 	{ "force", KEY_FORCE, NULL, 0, "Detach also what another process holds",
 	  0 },
 	{}

@@ -64,7 +64,7 @@ static void entry_print(const json_t *entry)
 		printf(", cookie %llu",
 		       (unsigned long long)json_int(entry, "cookie"));
 	if (json_is_true(json_object_get(entry, "defunct")))
-		printf(", defunct: its device was removed");
+		printf(", defunct");
 	putchar('\n');
 	stats_print(entry, "     ");
 	if (pin)
@@ -90,7 +90,7 @@ static void list_print(const json_t *result)
 	json_array_foreach(json_object_get(result, "defunct"), j, entry)
 	{
 		if (!j)
-			puts("removed devices");
+			puts("defunct: their device was removed, or their link detached");
 		entry_print(entry);
 	}
 	if (!i && !j)

@@ -7,8 +7,6 @@
 #include "bioctl.h"
 #include "target.h"
 
-#define MAPS_MAX 64
-
 struct target_args {
 	const char *verb;
 	const char *device;
@@ -44,25 +42,6 @@ static bool is_device_map(int fd, const char *name)
 	return !name || !strncmp(info.name, name, sizeof(info.name) - 1);
 }
 
-/* Returns how many, or a negative errno. */
-static int program_maps(__u32 prog_id, __u32 ids[MAPS_MAX])
-{
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-	int fd, err;
-
-	fd = bpf_prog_get_fd_by_id(prog_id);
-	if (fd < 0)
-		return fd;
-	info.map_ids = (__u64)(unsigned long)ids;
-	info.nr_map_ids = MAPS_MAX;
-	err = bpf_prog_get_info_by_fd(fd, &info, &len);
-	close(fd);
-	if (err)
-		return err;
-	return info.nr_map_ids < MAPS_MAX ? info.nr_map_ids : MAPS_MAX;
-}
-
 /* The device map of a program, which must have one (of that name). */
 static int map_of_program(const struct entry *entry, const char *name,
 			  const char *device)
@@ -70,7 +49,7 @@ static int map_of_program(const struct entry *entry, const char *name,
 	int found = -1, nr, maps = 0;
 	__u32 ids[MAPS_MAX];
 
-	nr = program_maps(entry->prog_id, ids);
+	nr = entry_maps(entry, ids);
 	for (int i = 0; i < nr; i++) {
 		int map = bpf_map_get_fd_by_id(ids[i]);
 
@@ -247,7 +226,7 @@ static int list_of_chain(const struct target_args *args, json_t *maps)
 
 		if (only && only != entry)
 			continue;
-		nr = program_maps(entry->prog_id, ids);
+		nr = entry_maps(entry, ids);
 		for (int j = 0; j < nr; j++) {
 			int fd = bpf_map_get_fd_by_id(ids[j]);
 
