@@ -124,7 +124,7 @@ open_shell() {
 }
 
 keep_shell() {
-	echo "Case $1 failed; everything is still as it left it. Exit ends the machine." \
+	echo "Case $1 failed; everything is still as it left it. Exit goes on." \
 		>/dev/hvc0
 	open_shell
 }
