@@ -53,7 +53,8 @@ static __always_inline bool bio_can_split(const struct bpf_bio *ctx)
 }
 
 /*
- * Let the verdict apply to the sectors below @border only. False when the bio
+ * Let the verdict apply to the sectors below @border only; the bio then ends
+ * there, also for ctx->nr_sectors and bio_end(). False when the bio
  * reaches beyond it and cannot be divided there: the caller then has one
  * verdict for both sides of the border and must take the safe one.
  */

@@ -180,7 +180,8 @@ static __always_inline void bump(__u32 counter)
 		(*value)++;
 }
 
-static __always_inline int refuse(struct bpf_bio *ctx, __u32 nr_sectors)
+/* What verdict and event are about is all that is left of the bio. */
+static __always_inline int refuse(struct bpf_bio *ctx)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct protect_event *event;
@@ -195,7 +196,7 @@ static __always_inline int refuse(struct bpf_bio *ctx, __u32 nr_sectors)
 	event->time_ns = bpf_ktime_get_ns();
 	event->cgroup_id = bpf_bio_cgroup_id(ctx);
 	event->sector = ctx->sector;
-	event->nr_sectors = nr_sectors;
+	event->nr_sectors = ctx->nr_sectors;
 	event->op = ctx->op;
 	event->flags = ctx->flags;
 	event->dev = ctx->dev;
@@ -226,13 +227,10 @@ int protect(struct bpf_bio *ctx)
 
 	find_stretch(&s);
 	if (ctx->op == BPF_BIO_OP_ZONE_APPEND)
-		return zone_is_free(&s) ? BPF_BIO_PASS :
-					  refuse(ctx, ctx->nr_sectors);
+		return zone_is_free(&s) ? BPF_BIO_PASS : refuse(ctx);
 
 	divided = bio_limit(ctx, s.border);
 	if (!s.covered && divided)
 		return BPF_BIO_PASS;
-	if (s.border < bio_end(ctx) && divided)
-		return refuse(ctx, s.border - s.sector);
-	return refuse(ctx, ctx->nr_sectors);
+	return refuse(ctx);
 }

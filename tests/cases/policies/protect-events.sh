@@ -2,10 +2,11 @@
 # shellcheck shell=bash disable=SC2034,SC2016
 
 DESCRIPTION="Each refusal of the protect policy is an event that names task, cgroup, partition, operation and sectors."
+REQUIRES="cmd:jq cmd:blkdiscard"
 
 events() {
-	"$TEST_BIN/policy_events" \
-		"/sys/fs/bpf/bioctl/${1##*/}/protect/maps/events"
+	bioctl -j events "$1" protect | jq -r \
+		'"\(.comm) \(.pid) \(.operation) \(.sector) \(.nr_sectors) \(.partition) \(.error) \(.cgroup_id)"'
 }
 
 test_run() {
@@ -24,13 +25,13 @@ test_run() {
 		exec dd if=/dev/zero of="$0" bs=8k count=1 oflag=direct' \
 		"$part" "$group" "$TMP/pid"
 	pid=$(cat "$TMP/pid")
-	# enum bpf_bio_op: 2 is a write; the front half fails, the rest passes
+	# the front half fails, the rest passes
 	expect_eq "its event" "$(events "$disk")" \
-		"dd $pid 2 2048 8 1 -5 $id"
+		"dd $pid write 2048 8 1 EIO $id"
 
 	expect_fail "a discard on the disk" \
 		blkdiscard -f -o 2M -l 4k "$disk"
 	expect_match "its event" "$(events "$disk")" \
-		"^blkdiscard [0-9]+ 4 4096 8 0 -5 [0-9]+$"
+		"^blkdiscard [0-9]+ discard 4096 8 0 EIO [0-9]+$"
 	must bioctl detach "$disk" protect
 }

@@ -123,6 +123,7 @@ protect_table() {
 		sfdisk --verify "$DISK"
 	expect_output "bioctl shows who refused what" "fail [1-9][0-9]* bios" \
 		bioctl list "$DISK"
+	expect_output "and who was refused" "\(dd\)" bioctl events "$DISK" protect
 	load_goes_on "fio noticed nothing"
 }
 
