@@ -231,11 +231,13 @@ static int run(void *input)
 	sigaddset(&signals, SIGTERM);
 	/* Not to be left half way: no frozen filesystem, no stray pin. */
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	lock = pin_lock();
-	if (lock < 0)
+	/* Without a pin there is nothing that needs bpffs. */
+	lock = args->transient ? -1 : pin_lock();
+	if (lock < 0 && !args->transient)
 		return BIOCTL_FAILED;
 	err = attach(&at, args);
-	close(lock);
+	if (lock >= 0)
+		close(lock);
 	if (!err)
 		report(&at, args);
 	if (!err && args->transient)

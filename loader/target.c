@@ -121,7 +121,8 @@ int target_fill(const struct policy *policy, char **targets, unsigned int nr,
 		map = policy_map(policy, target.map, &cause);
 		if (!map)
 			return failed(.op = OP_TARGET_ADD, .what = targets[i],
-				      .device = device, .cause = cause);
+				      .device = device, .cause = cause,
+				      .next = "see which maps the policy has: bpftool map");
 		err = target_set(bpf_map__fd(map), &target, BPF_ANY, targets[i],
 				 device);
 		if (err)

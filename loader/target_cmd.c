@@ -70,7 +70,7 @@ static int map_of_program(const struct entry *entry, const char *name,
 			maps   ? "it has several device maps" :
 			name   ? "it has no device map of that name" :
 				 "it has no device map",
-	       .next = maps ? "write MAP:KEY" : NULL);
+	       .next = maps ? "write MAP:KEY" : "see 'bioctl target list'");
 	return -1;
 }
 
@@ -86,7 +86,8 @@ static int open_map(const struct target_args *args, const char *name)
 		    !(fd_is(fd, "bpf-map") && is_device_map(fd, name))) {
 			close(fd);
 			failed(.op = OP_QUERY, .what = args->map,
-			       .cause = "it is not a device map");
+			       .cause = "it is not a device map",
+			       .next = "see 'bioctl target list'");
 			return -1;
 		}
 		return fd;
