@@ -71,6 +71,8 @@ json_t *json_string_or_null(const char *text);
 const char *json_text(const json_t *object, const char *key,
 		      const char *otherwise);
 json_int_t json_int(const json_t *object, const char *key);
+/* An element of a member that is an array; NULL beyond its end. */
+json_t *json_element(const json_t *object, const char *key, size_t index);
 
 /* errors.c */
 enum op {
@@ -270,6 +272,5 @@ int thaw_filesystems(struct frozen *frozen, const char *device);
 /* stats.c */
 json_t *stats_json(const struct bpf_blk_stats *stats);
 void stats_print(const json_t *stats, const char *indent);
-const char *refusal_sentence(const char *name);
 
 #endif /* BIOCTL_H */

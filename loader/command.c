@@ -149,7 +149,7 @@ static void help_print(const json_t *result)
 
 	puts("Usage: bioctl [-j] VERB [ARGUMENT...]\n"
 	     "Put BPF policies in charge of the bios of block devices.\n");
-	json_array_foreach(json_object_get(result, "commands"), i, command)
+	for (i = 0; (command = json_element(result, "commands", i)); i++)
 		printf("  %-10s %s\n", json_text(command, "name", "?"),
 		       json_text(command, "doc", "?"));
 	puts("\n'bioctl help VERB' tells more. Every verb knows -j, --json.\n"

@@ -129,7 +129,7 @@ static void detach_print(const json_t *result)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(json_object_get(result, "detached"), i, entry)
+	for (i = 0; (entry = json_element(result, "detached", i)); i++)
 		printf("%s: detached %s, program %lld\n",
 		       json_text(result, "device", "removed device"),
 		       json_text(entry, "name",
@@ -177,7 +177,7 @@ static int run(void *input)
 	const struct detach_args *args = input;
 	struct frozen *frozen = NULL;
 	json_t *done = json_array();
-	struct chain chain;
+	struct chain chain = {};
 	int err;
 
 	err = kernel_check();

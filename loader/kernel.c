@@ -137,19 +137,24 @@ static int try_load(void)
 
 static void features_print(const json_t *result)
 {
-	const char *key;
-	json_t *value;
+	const json_t *types = json_object_get(result, "types");
+	const json_t *funcs = json_object_get(result, "functions");
 
 	printf("kernel %s\n", json_text(result, "kernel", "?"));
-	json_object_foreach(json_object_get(result, "types"), key, value)
-		printf("  %-30s %s\n", key,
+	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++) {
+		const json_t *value = json_object_get(types, numbers[i].name);
+
+		printf("  %-30s %s\n", numbers[i].name,
 		       json_is_null(value) ? "missing" :
 		       json_is_true(json_object_get(value, "usable")) ?
 					     "yes" :
 					     "yes, with another number");
-	json_object_foreach(json_object_get(result, "functions"), key, value)
-		printf("  %-30s %s\n", key,
-		       json_is_true(value) ? "yes" : "missing");
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(functions); i++)
+		printf("  %-30s %s\n", functions[i],
+		       json_is_true(json_object_get(funcs, functions[i])) ?
+			       "yes" :
+			       "missing");
 	printf("  %-30s %s\n", "loading a program",
 	       json_text(result, "load_error", "works"));
 	printf("  %-30s %s\n", "attaching",

@@ -76,19 +76,17 @@ static void list_print(const json_t *result)
 	json_t *chain, *entry;
 	size_t i, j;
 
-	json_array_foreach(json_object_get(result, "devices"), i, chain)
-	{
+	for (i = 0; (chain = json_element(result, "devices", i)); i++) {
 		printf("%s (%s), revision %lld\n",
 		       json_text(chain, "device", "?"),
 		       json_text(chain, "dev", "?"),
 		       (long long)json_int(chain, "revision"));
-		json_array_foreach(json_object_get(chain, "programs"), j, entry)
+		for (j = 0; (entry = json_element(chain, "programs", j)); j++)
 			entry_print(entry);
 		if (!j)
 			puts("  no program");
 	}
-	json_array_foreach(json_object_get(result, "defunct"), j, entry)
-	{
+	for (j = 0; (entry = json_element(result, "defunct", j)); j++) {
 		if (!j)
 			puts("defunct: their device was removed, or their link detached");
 		entry_print(entry);
@@ -250,8 +248,7 @@ static void stats_emit_print(const json_t *result)
 	       json_is_null(json_object_get(result, "interval")) ?
 		       "" :
 		       ", since the last time");
-	json_array_foreach(json_object_get(result, "programs"), i, entry)
-	{
+	for (i = 0; (entry = json_element(result, "programs", i)); i++) {
 		printf("  %lld. %s\n", (long long)json_int(entry, "position"),
 		       json_text(entry, "name",
 				 json_text(entry, "program", "?")));

@@ -62,3 +62,8 @@ json_int_t json_int(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));
 }
+
+json_t *json_element(const json_t *object, const char *key, size_t index)
+{
+	return json_array_get(json_object_get(object, key), index);
+}

@@ -62,38 +62,30 @@ json_t *stats_json(const struct bpf_blk_stats *stats)
 			 by_reason);
 }
 
-const char *refusal_sentence(const char *name)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(refusals); i++) {
-		if (!strcmp(refusals[i].name, name))
-			return refusals[i].sentence;
-	}
-	return "for a reason that this bioctl does not know";
-}
-
 /* Only what happened. */
 void stats_print(const json_t *stats, const char *indent)
 {
-	const char *key, *joint = "";
-	json_t *value;
+	const json_t *by_verdict = json_object_get(stats, "verdicts");
+	const json_t *by_reason = json_object_get(stats, "refused");
+	const char *joint = "";
 
 	printf("%s", indent);
-	json_object_foreach(json_object_get(stats, "verdicts"), key, value)
-	{
-		json_int_t bios = json_int(value, "bios");
+	for (unsigned int i = 0; i < ARRAY_SIZE(verdicts); i++) {
+		const json_t *verdict =
+			json_object_get(by_verdict, verdicts[i]);
 
-		if (!bios)
+		if (!json_int(verdict, "bios"))
 			continue;
-		printf("%s%s %lld bios (%lld sectors)", joint, key,
-		       (long long)bios, (long long)json_int(value, "sectors"));
+		printf("%s%s %lld bios (%lld sectors)", joint, verdicts[i],
+		       (long long)json_int(verdict, "bios"),
+		       (long long)json_int(verdict, "sectors"));
 		joint = ", ";
 	}
 	printf("%s\n", *joint ? "" : "no bio yet");
-	json_object_foreach(json_object_get(stats, "refused"), key, value)
-	{
-		if (json_integer_value(value))
+	for (unsigned int i = 0; i < ARRAY_SIZE(refusals); i++) {
+		if (json_int(by_reason, refusals[i].name))
 			printf("%srefused: %lld bios %s (%s)\n", indent,
-			       (long long)json_integer_value(value),
-			       refusal_sentence(key), key);
+			       (long long)json_int(by_reason, refusals[i].name),
+			       refusals[i].sentence, refusals[i].name);
 	}
 }

@@ -104,7 +104,7 @@ static void change_print(const json_t *result)
 	json_t *key;
 	size_t i;
 
-	json_array_foreach(json_object_get(result, "keys"), i, key)
+	for (i = 0; (key = json_element(result, "keys", i)); i++)
 		printf("target %lld %s\n", (long long)json_integer_value(key),
 		       json_text(result, "action", "?"));
 }
@@ -186,13 +186,12 @@ static void list_print(const json_t *result)
 	json_t *map, *target;
 	size_t i, j;
 
-	json_array_foreach(json_object_get(result, "maps"), i, map)
-	{
+	for (i = 0; (map = json_element(result, "maps", i)); i++) {
 		printf("%s (map %lld, %lld keys)\n",
 		       json_text(map, "name", "?"),
 		       (long long)json_int(map, "id"),
 		       (long long)json_int(map, "max_entries"));
-		json_array_foreach(json_object_get(map, "targets"), j, target)
+		for (j = 0; (target = json_element(map, "targets", j)); j++)
 			printf("  %lld=%s%s%s\n",
 			       (long long)json_int(target, "key"),
 			       json_text(target, "device", "?"),

@@ -80,24 +80,21 @@ static void every_operation_has_a_name(void **state)
 		assert_non_null(op_action(op));
 }
 
-static void every_refusal_has_a_sentence(void **state)
+static void every_counter_has_a_name(void **state)
 {
 	struct bpf_blk_stats stats = {};
-	const char *unknown = refusal_sentence("no such reason");
-	json_t *json, *value;
-	const char *key;
-	size_t nr = 0;
+	json_t *json;
 
 	(void)state;
+	stats.bios[BPF_BIO_REDIRECT] = 3;
+	stats.refused[BPF_BIO_REFUSED_FLUSH] = 4;
 	json = stats_json(&stats);
-	json_object_foreach(json_object_get(json, "refused"), key, value)
-	{
-		assert_string_not_equal(refusal_sentence(key), unknown);
-		nr++;
-	}
-	assert_int_equal(nr, __BPF_BIO_REFUSED_MAX);
+	assert_int_equal(json_object_size(json_object_get(json, "refused")),
+			 __BPF_BIO_REFUSED_MAX);
 	assert_int_equal(json_object_size(json_object_get(json, "verdicts")),
 			 __BPF_BIO_VERDICT_MAX);
+	assert_int_equal(json_int(json_object_get(json, "refused"), "flush"),
+			 4);
 	json_decref(json);
 }
 
@@ -195,7 +192,7 @@ int main(void)
 		cmocka_unit_test(every_errno_has_a_sentence),
 		cmocka_unit_test(sentences_differ),
 		cmocka_unit_test(every_operation_has_a_name),
-		cmocka_unit_test(every_refusal_has_a_sentence),
+		cmocka_unit_test(every_counter_has_a_name),
 		cmocka_unit_test(json_error),
 		cmocka_unit_test(json_error_with_odd_bytes),
 		cmocka_unit_test(text_error),
