@@ -26,8 +26,11 @@ struct attachment {
 	bool made; /* @pin is ours to remove on failure */
 };
 
-/* What a removed device or an interrupted bioctl left is in nobody's way. */
-static bool is_stale(const char *dir)
+/*
+ * What a removed device or an interrupted bioctl left is in nobody's way; a
+ * directory that the user named and that has no link may be anything.
+ */
+static bool is_stale(const char *dir, bool by_user)
 {
 	struct bpf_link_info info = {};
 	__u32 len = sizeof(info);
@@ -36,7 +39,7 @@ static bool is_stale(const char *dir)
 
 	fd = bpf_obj_get(strf("%s/" BIOCTL_PIN_LINK, dir));
 	if (fd < 0)
-		return errno == ENOENT;
+		return errno == ENOENT && !by_user;
 	if (!bpf_link_get_info_by_fd(fd, &info, &len))
 		stale = info.type == BPF_LINK_TYPE_BLK &&
 			info.blk.flags & BPF_BLK_LINK_DEFUNCT;
@@ -51,7 +54,7 @@ static int make_pin(struct attachment *at, const struct attach_args *args)
 	at->pin = args->pin ? strf("%s", args->pin) :
 			      pin_default_dir(at->chain.key, at->policy.name);
 	err = pin_make_dir(at->pin);
-	if (err == -EEXIST && is_stale(at->pin)) {
+	if (err == -EEXIST && is_stale(at->pin, args->pin)) {
 		pin_remove_dir(at->pin);
 		err = pin_make_dir(at->pin);
 	}
@@ -326,7 +329,7 @@ static const struct argp_option options[] = {
 };
 
 static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 4 },
+	{ &common_argp, 0, "Output:", 4 },
 	{ &policy_argp, 0, "The policy:", 1 },
 	{ &targets_argp, 0, NULL, 1 },
 	{ &place_argp, 0, "Its place:", 2 },

@@ -265,7 +265,7 @@ static const struct argp_option options[] = {
 	{}
 };
 
-static const struct argp_child children[] = { { &common_argp, 0, NULL, 2 },
+static const struct argp_child children[] = { { &common_argp, 0, "Output:", 2 },
 					      { &barrier_argp, 0,
 						"What to wait for:", 1 },
 					      {} };

@@ -81,9 +81,18 @@ static char *parent_of(const char *path)
 /* A link that another tool pinned has no directory of its own. */
 char *pin_dir_of_link(const char *link_path)
 {
+	const char *root = bpffs_root();
+	char *dir;
+
 	if (strcmp(base_name(link_path), BIOCTL_PIN_LINK))
 		return NULL;
-	return parent_of(link_path);
+	dir = parent_of(link_path);
+	/* Nobody's, whatever the link in it is called. */
+	if (root && !strcmp(dir, root)) {
+		free(dir);
+		return NULL;
+	}
+	return dir;
 }
 
 char *pin_attachment_name(const char *link_path)

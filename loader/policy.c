@@ -357,7 +357,7 @@ static error_t parse_verify(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child verify_children[] = {
-	{ &common_argp, 0, NULL, 1 },
+	{ &common_argp, 0, "Output:", 1 },
 	{ &policy_argp, 0, "The policy:", 0 },
 	{}
 };

@@ -255,7 +255,7 @@ static const struct argp_option options[] = {
 };
 
 static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 3 },
+	{ &common_argp, 0, "Output:", 3 },
 	{ &policy_argp, 0, "The policy:", 1 },
 	{ &targets_argp, 0, NULL, 1 },
 	{ &barrier_argp, 0, "What to wait for:", 2 },
