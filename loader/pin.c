@@ -46,7 +46,7 @@ static char *mounted_bpffs(void)
 	return path;
 }
 
-/* Where a bpffs is; it is mounted if need be. NULL and errno if it cannot. */
+/* Where a bpffs is, NULL if there is none. */
 const char *bpffs_root(void)
 {
 	static char *root;
@@ -55,13 +55,13 @@ const char *bpffs_root(void)
 		return root;
 	if (is_bpffs(USUAL_BPFFS))
 		return root = USUAL_BPFFS;
-	root = mounted_bpffs();
-	if (root)
-		return root;
-	if (mount("bpf", USUAL_BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		  "mode=0700"))
-		return NULL;
-	return root = USUAL_BPFFS;
+	return root = mounted_bpffs();
+}
+
+static int mount_bpffs(void)
+{
+	return mount("bpf", USUAL_BPFFS, "bpf",
+		     MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700");
 }
 
 char *pin_default_dir(const char *device_key, const char *name)
@@ -139,6 +139,8 @@ int pin_lock(void)
 	const char *root = bpffs_root();
 	int fd;
 
+	if (!root && !mount_bpffs())
+		root = bpffs_root();
 	if (!root) {
 		failed(.op = OP_PIN, .what = USUAL_BPFFS, .err = errno,
 		       .cause = "there is no bpffs and none could be mounted",
