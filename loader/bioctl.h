@@ -164,6 +164,7 @@ int pin_lock(void);
 int pin_make_dir(const char *dir);
 void pin_remove_dir(const char *dir);
 struct pinned_link *pin_scan(void);
+void pin_free(struct pinned_link *pins);
 const char *pin_path_of(const struct pinned_link *pins, __u32 link_id);
 bool fd_is(int fd, const char *kind);
 
@@ -191,6 +192,7 @@ struct chain {
 
 int chain_open(struct chain *chain, const char *device);
 int chain_query(struct chain *chain);
+void chain_free_entries(struct chain *chain);
 int chain_defunct(struct chain *chain, const char *device);
 struct entry *chain_find(struct chain *chain, const char *ref, enum op op);
 bool chain_device_is_gone(const char *device);

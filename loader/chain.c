@@ -2,6 +2,7 @@
 /* The ordered programs of a device, and how a user refers to one of them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -77,7 +78,21 @@ int chain_query(struct chain *chain)
 		if (links[i])
 			entry_add_link(entry, pins);
 	}
+	pin_free(pins);
 	return 0;
+}
+
+/* For the command that queries a chain again and again. */
+void chain_free_entries(struct chain *chain)
+{
+	for (unsigned int i = 0; i < chain->nr; i++) {
+		free(chain->entries[i].prog_name);
+		free(chain->entries[i].name);
+		free(chain->entries[i].pin);
+	}
+	free(chain->entries);
+	chain->entries = NULL;
+	chain->nr = 0;
 }
 
 int chain_open(struct chain *chain, const char *device)

@@ -33,17 +33,19 @@ static json_t *entry_json(const struct entry *entry, unsigned int position)
 
 static json_t *chain_json(const struct chain *chain)
 {
-	json_t *programs = json_array();
+	json_t *programs = json_array(), *result;
 	char *number;
 
 	for (unsigned int i = 0; i < chain->nr; i++)
 		json_array_append_new(programs,
 				      entry_json(&chain->entries[i], i + 1));
 	number = strf("%u:%u", major(chain->dev), minor(chain->dev));
-	return json_pack("{s:o, s:s, s:I, s:o}", "device",
-			 json_string_or_null(chain->device), "dev", number,
-			 "revision", (json_int_t)chain->revision, "programs",
-			 programs);
+	result = json_pack("{s:o, s:s, s:I, s:o}", "device",
+			   json_string_or_null(chain->device), "dev", number,
+			   "revision", (json_int_t)chain->revision, "programs",
+			   programs);
+	free(number);
+	return result;
 }
 
 static void entry_print(const json_t *entry)
@@ -294,7 +296,7 @@ static int stats(void *input)
 		subtract_chain(&shown, &before);
 		emit_stats(&shown, args->interval);
 		free(shown.entries);
-		free(before.entries);
+		chain_free_entries(&before);
 	}
 	return BIOCTL_OK;
 }

@@ -98,8 +98,10 @@ char *pin_dir_of_link(const char *link_path)
 char *pin_attachment_name(const char *link_path)
 {
 	char *dir = pin_dir_of_link(link_path);
+	char *name = strf("%s", base_name(dir ? dir : link_path));
 
-	return strf("%s", base_name(dir ? dir : link_path));
+	free(dir);
+	return name;
 }
 
 /* Elsewhere directories could be made, but nothing could be pinned. */
@@ -270,6 +272,17 @@ struct pinned_link *pin_scan(void)
 	if (root)
 		nftw(root, visit, 8, FTW_PHYS);
 	return found;
+}
+
+void pin_free(struct pinned_link *pins)
+{
+	while (pins) {
+		struct pinned_link *next = pins->next;
+
+		free(pins->path);
+		free(pins);
+		pins = next;
+	}
 }
 
 const char *pin_path_of(const struct pinned_link *pins, __u32 link_id)
