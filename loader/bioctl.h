@@ -55,7 +55,8 @@ int bioctl_main(int argc, char **argv);
 
 /* One per verb's file. */
 extern const struct command cmd_attach, cmd_detach, cmd_replace, cmd_list,
-	cmd_stats, cmd_target, cmd_verify, cmd_events, cmd_features, cmd_help;
+	cmd_stats, cmd_target, cmd_verify, cmd_test, cmd_events, cmd_features,
+	cmd_help;
 
 /* util.c */
 char *strf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -92,6 +93,7 @@ enum op {
 	OP_PIN,
 	OP_FREEZE,
 	OP_EVENTS,
+	OP_TEST,
 	OP_USAGE,
 	__OP_MAX
 };
@@ -270,6 +272,12 @@ struct frozen;
 
 int freeze_filesystems(dev_t dev, const char *device, struct frozen **frozen);
 int thaw_filesystems(struct frozen *frozen, const char *device);
+
+/* ops.c */
+const char *op_name(__u32 op);
+int op_by_name(const char *name);
+int flag_by_name(const char *name);
+const char *verdict_name(unsigned int verdict);
 
 /* stats.c */
 json_t *stats_json(const struct bpf_blk_stats *stats);

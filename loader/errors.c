@@ -242,6 +242,16 @@ static const struct row freeze_rows[] = {
 	{}
 };
 
+static const struct row test_rows[] = {
+	{ EINVAL,
+	  { "the kernel does not take such a bio: a flag it does not know, or "
+	    "a payload for what is no write",
+	    "see 'bioctl test --help'" } },
+	{ ENOENT, { "there is no such file", "check the path of --data" } },
+	{ EPERM, { "this needs CAP_BPF", "run bioctl as root" } },
+	{}
+};
+
 /*
  * @fallback: where an errno that the operation has no own sentence for is
  * looked up, because the operation includes that other one.
@@ -267,6 +277,7 @@ static const struct {
 	[OP_PIN] = { "pin", pin_rows, NULL },
 	[OP_FREEZE] = { "freeze", freeze_rows, NULL },
 	[OP_EVENTS] = { "read events", query_rows, NULL },
+	[OP_TEST] = { "test", test_rows, NULL },
 	[OP_USAGE] = { "understand the command line", NULL, NULL },
 };
 

@@ -29,27 +29,6 @@ static void stop(int signal)
 	stopped = 1;
 }
 
-static const char *const operations[] = {
-	[BPF_BIO_OP_READ] = "read",
-	[BPF_BIO_OP_WRITE] = "write",
-	[BPF_BIO_OP_FLUSH] = "flush",
-	[BPF_BIO_OP_DISCARD] = "discard",
-	[BPF_BIO_OP_SECURE_ERASE] = "secure_erase",
-	[BPF_BIO_OP_WRITE_ZEROES] = "write_zeroes",
-	[BPF_BIO_OP_ZONE_APPEND] = "zone_append",
-	[BPF_BIO_OP_ZONE_OPEN] = "zone_open",
-	[BPF_BIO_OP_ZONE_CLOSE] = "zone_close",
-	[BPF_BIO_OP_ZONE_FINISH] = "zone_finish",
-	[BPF_BIO_OP_ZONE_RESET] = "zone_reset",
-	[BPF_BIO_OP_ZONE_RESET_ALL] = "zone_reset_all",
-};
-
-static const char *operation(__u32 op)
-{
-	return op < ARRAY_SIZE(operations) && operations[op] ? operations[op] :
-							       "unknown";
-}
-
 static void event_print(const json_t *event)
 {
 	json_int_t time = json_int(event, "time_ns");
@@ -78,7 +57,7 @@ static int on_event(void *context, void *data, size_t size)
 		     "{s:I, s:o, s:i, s:s, s:I, s:I, s:I, s:i, s:i, s:o, s:I, s:o}",
 		     "time_ns", (json_int_t)event->time_ns, "device",
 		     json_string_or_null(device_name(event->dev)), "partition",
-		     event->partno, "operation", operation(event->op), "flags",
+		     event->partno, "operation", op_name(event->op), "flags",
 		     (json_int_t)event->flags, "sector",
 		     (json_int_t)event->sector, "nr_sectors",
 		     (json_int_t)event->nr_sectors, "pid", event->pid, "tid",

@@ -4,12 +4,6 @@
 
 #include "bioctl.h"
 
-static const char *const verdicts[] = {
-	[BPF_BIO_PASS] = "pass",	 [BPF_BIO_FAIL] = "fail",
-	[BPF_BIO_REMAP] = "remap",	 [BPF_BIO_DONE] = "done",
-	[BPF_BIO_REDIRECT] = "redirect",
-};
-
 static const struct {
 	const char *name;
 	const char *sentence;
@@ -49,8 +43,8 @@ json_t *stats_json(const struct bpf_blk_stats *stats)
 {
 	json_t *by_verdict = json_object(), *by_reason = json_object();
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(verdicts); i++)
-		json_object_set_new(by_verdict, verdicts[i],
+	for (unsigned int i = 0; i < __BPF_BIO_VERDICT_MAX; i++)
+		json_object_set_new(by_verdict, verdict_name(i),
 				    json_pack("{s:I, s:I}", "bios",
 					      (json_int_t)stats->bios[i],
 					      "sectors",
@@ -70,13 +64,13 @@ void stats_print(const json_t *stats, const char *indent)
 	const char *joint = "";
 
 	printf("%s", indent);
-	for (unsigned int i = 0; i < ARRAY_SIZE(verdicts); i++) {
+	for (unsigned int i = 0; i < __BPF_BIO_VERDICT_MAX; i++) {
 		const json_t *verdict =
-			json_object_get(by_verdict, verdicts[i]);
+			json_object_get(by_verdict, verdict_name(i));
 
 		if (!json_int(verdict, "bios"))
 			continue;
-		printf("%s%s %lld bios (%lld sectors)", joint, verdicts[i],
+		printf("%s%s %lld bios (%lld sectors)", joint, verdict_name(i),
 		       (long long)json_int(verdict, "bios"),
 		       (long long)json_int(verdict, "sectors"));
 		joint = ", ";

@@ -126,6 +126,13 @@ static void wrong_usage(void **state)
 	wrong("bioctl target list vda redirect 0", "'0' is too much");
 	wrong("bioctl verify", "POLICY is missing");
 	wrong("bioctl verify a b", "one POLICY");
+	wrong("bioctl t", "beginning of several verbs");
+	wrong("bioctl test", "POLICY is missing");
+	wrong("bioctl test p --op jump", "'jump' is not known");
+	wrong("bioctl test p --flags sync,x", "'sync,x' is not known");
+	wrong("bioctl test p --length 4294967296", "is not known");
+	wrong("bioctl test p --length 0", "only a flush has no sectors");
+	wrong("bioctl test p --op flush --length 1", "flush has no sectors");
 	wrong("bioctl help bogus", "no verb 'bogus'");
 }
 
@@ -137,6 +144,10 @@ static void beginnings_of_verbs(void **state)
 	assert_ptr_equal(command_find("att", &ambiguous), &cmd_attach);
 	assert_ptr_equal(command_find("l", &ambiguous), &cmd_list);
 	assert_null(command_find("", &ambiguous));
+	assert_false(ambiguous);
+	assert_null(command_find("t", &ambiguous));
+	assert_true(ambiguous);
+	assert_ptr_equal(command_find("te", &ambiguous), &cmd_test);
 	assert_false(ambiguous);
 	assert_null(command_find("attached", &ambiguous));
 	assert_false(ambiguous);
@@ -200,6 +211,22 @@ static void policy_options(void **state)
 	assert_string_equal(args.sets[1], "b=2");
 	assert_string_equal(args.prog, "p");
 	assert_string_equal(args.name, "n");
+}
+
+static void names_of_operations(void **state)
+{
+	(void)state;
+	for (__u32 op = 1; op <= BPF_BIO_OP_MAX; op++)
+		assert_int_equal(op_by_name(op_name(op)), op);
+	assert_string_equal(op_name(0), "unknown");
+	assert_string_equal(op_name(BPF_BIO_OP_MAX + 1), "unknown");
+	assert_int_equal(op_by_name("unknown"), -1);
+	assert_int_equal(1U << flag_by_name("sync"), BPF_BIO_F_SYNC);
+	assert_int_equal(1U << flag_by_name("fua"), BPF_BIO_F_FUA);
+	assert_int_equal(1U << flag_by_name("nowait"), BPF_BIO_F_NOWAIT);
+	assert_int_equal(1U << flag_by_name("atomic"), BPF_BIO_F_ATOMIC);
+	assert_int_equal(1U << flag_by_name("crypt"), BPF_BIO_F_CRYPT);
+	assert_int_equal(flag_by_name(""), -1);
 }
 
 static void names_of_policies(void **state)
@@ -289,6 +316,7 @@ int main(void)
 		cmocka_unit_test(help_for_every_verb),
 		cmocka_unit_test(version),
 		cmocka_unit_test(policy_options),
+		cmocka_unit_test(names_of_operations),
 		cmocka_unit_test(names_of_policies),
 		cmocka_unit_test(policies_are_searched),
 		cmocka_unit_test(targets),
