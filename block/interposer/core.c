@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * blk_interposer: what a disk owns, the published lists, the gate, the
+ * barrier, and the end of it all when a device goes away.
+ */
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
+#include <linux/init.h>
+#include <linux/jump_label_ratelimit.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include "../blk.h"
+#include "interposer.h"
+
+/*
+ * Switching a static key patches code on every CPU. A storm of attach and
+ * detach shall not do that each time, and a disk that is being removed must
+ * not wait for cpus_read_lock() under its frozen queue.
+ */
+DEFINE_STATIC_KEY_DEFERRED_FALSE(blk_interposer_key, HZ);
+
+LIST_HEAD(blk_interposer_disks);
+/* The list above and gendisk->interposer */
+DEFINE_MUTEX(blk_interposer_disks_lock);
+/* Changes of device maps against attach, see interposer.h */
+DEFINE_MUTEX(blk_interposer_topology_lock);
+struct workqueue_struct *blk_interposer_wq;
+struct workqueue_struct *blk_interposer_close_wq;
+
+static bool blk_interposer_off __ro_after_init;
+
+/* How long a barrier waits for bios in flight before it gives up. */
+#define BLK_INTERPOSER_BARRIER_TIMEOUT	(30 * HZ)
+
+static int __init blk_interposer_setup(char *str)
+{
+	if (!strcmp(str, "off"))
+		blk_interposer_off = true;
+	else if (strcmp(str, "on"))
+		pr_warn("blk_interposer: unknown parameter '%s', use 'on' or 'off'\n",
+			str);
+	return 1;
+}
+__setup("blk_interposer=", blk_interposer_setup);
+
+/**
+ * blk_interposer_enabled - may programs be attached?
+ *
+ * Return: false if the kernel was booted with blk_interposer=off.
+ */
+bool blk_interposer_enabled(void)
+{
+	return !blk_interposer_off;
+}
+
+static struct blk_interposer_disk *
+blk_interposer_disk_alloc(struct gendisk *disk)
+{
+	struct blk_interposer_disk *idisk;
+
+	idisk = kzalloc_node(sizeof(*idisk), GFP_KERNEL, disk->node_id);
+	if (!idisk)
+		return NULL;
+	mutex_init(&idisk->lock);
+	refcount_set(&idisk->refs, 1);
+	idisk->disk = disk;
+	INIT_LIST_HEAD(&idisk->node);
+	/*
+	 * Splits happen below current->bio_list, where a bio allocated earlier
+	 * may still wait for us to return: the rescuer submits those.
+	 */
+	if (bioset_init(&idisk->split, BIO_POOL_SIZE, 0, BIOSET_NEED_RESCUER))
+		goto out_free;
+	if (blk_interposer_flush_init(idisk))
+		goto out_split;
+	return idisk;
+
+out_split:
+	bioset_exit(&idisk->split);
+out_free:
+	kfree(idisk);
+	return NULL;
+}
+
+static void blk_interposer_disk_exit(struct blk_interposer_disk *idisk)
+{
+	blk_interposer_flush_exit(idisk);
+	bioset_exit(&idisk->split);
+}
+
+/**
+ * blk_interposer_disk_put - drop a reference to what a disk shares
+ * @idisk: from blk_interposer_disk_get()
+ *
+ * Context: any.
+ */
+void blk_interposer_disk_put(struct blk_interposer_disk *idisk)
+{
+	if (refcount_dec_and_test(&idisk->refs))
+		kfree(idisk);
+}
+
+/**
+ * blk_interposer_disk_get - what a disk shares, made if it is not there
+ * @disk: disk that the caller has open
+ *
+ * Context: may sleep.
+ * Return: it with a reference, or NULL without memory.
+ */
+struct blk_interposer_disk *blk_interposer_disk_get(struct gendisk *disk)
+{
+	struct blk_interposer_disk *idisk;
+
+	mutex_lock(&blk_interposer_disks_lock);
+	idisk = disk->interposer;
+	if (!idisk) {
+		idisk = blk_interposer_disk_alloc(disk);
+		if (idisk) {
+			list_add(&idisk->node, &blk_interposer_disks);
+			/* Pairs with the lockless readers of disk->interposer. */
+			smp_store_release(&disk->interposer, idisk);
+		}
+	}
+	if (idisk)
+		refcount_inc(&idisk->refs);
+	mutex_unlock(&blk_interposer_disks_lock);
+	return idisk;
+}
+
+/**
+ * blk_interposer_release_disk - the gendisk is about to be freed
+ * @disk: disk that has no openers and no bios any more
+ *
+ * Context: may sleep; called by disk_release().
+ */
+void blk_interposer_release_disk(struct gendisk *disk)
+{
+	struct blk_interposer_disk *idisk = disk->interposer;
+
+	if (!idisk)
+		return;
+	mutex_lock(&blk_interposer_disks_lock);
+	list_del(&idisk->node);
+	disk->interposer = NULL;
+	mutex_unlock(&blk_interposer_disks_lock);
+
+	mutex_lock(&idisk->lock);
+	bitmap_zero(idisk->used, BLK_INTERPOSER_MAX_TARGETS);
+	idisk->flush_error = 0;
+	blk_interposer_update_gate(idisk);
+	idisk->disk = NULL;
+	mutex_unlock(&idisk->lock);
+	blk_interposer_disk_exit(idisk);
+	blk_interposer_disk_put(idisk);
+}
+
+/**
+ * blk_interposer_bdev_live - can a program still be attached?
+ * @bdev: block device that the caller holds a reference to
+ *
+ * blk_interposer_uninstall() comes after the checks made here have begun to
+ * fail, and takes the same lock: what is attached while this is true will be
+ * uninstalled.
+ *
+ * Context: idisk->lock held.
+ * Return: false once the disk is being removed or the partition was dropped.
+ */
+bool blk_interposer_bdev_live(struct block_device *bdev)
+{
+	struct gendisk *disk = bdev->bd_disk;
+
+	return disk_live(disk) &&
+	       xa_load(&disk->part_tbl, bdev_partno(bdev)) == bdev;
+}
+
+/**
+ * blk_interposer_fetch - attach point of a block device
+ * @idisk: of its disk
+ * @bdev: block device
+ *
+ * It stays until the device goes away.
+ *
+ * Context: may sleep, idisk->lock held.
+ * Return: the attach point, made if it is not there, or NULL without memory.
+ */
+struct blk_interposer *blk_interposer_fetch(struct blk_interposer_disk *idisk,
+					    struct block_device *bdev)
+{
+	struct blk_interposer *ip = bdev->bd_interposer;
+
+	lockdep_assert_held(&idisk->lock);
+	if (ip)
+		return ip;
+	ip = kvzalloc(sizeof(*ip), GFP_KERNEL);
+	if (!ip)
+		return NULL;
+	bpf_mprog_bundle_init(&ip->bundle);
+	ip->entry = &ip->bundle.a;
+	bdev->bd_interposer = ip;
+	return ip;
+}
+
+/*
+ * BD_INTERPOSED is set on all block devices of the disk as long as one of
+ * them has programs, and after that as long as a flush of the disk has more
+ * to flush than the disk itself.
+ */
+static bool blk_interposer_wants_gate(struct blk_interposer_disk *idisk)
+{
+	struct block_device *part;
+	unsigned long idx;
+
+	if (READ_ONCE(idisk->flush_error) ||
+	    !bitmap_empty(idisk->used, BLK_INTERPOSER_MAX_TARGETS))
+		return true;
+	xa_for_each(&idisk->disk->part_tbl, idx, part)
+		if (rcu_access_pointer(part->bd_interposer_list))
+			return true;
+	return false;
+}
+
+/**
+ * blk_interposer_key_get - make sure that the gate is compiled in
+ *
+ * cpus_read_lock() must not nest inside idisk->lock, which nests inside a
+ * frozen queue: CPU hotplug allocates memory and may wait for that queue. So
+ * who attaches holds the key before taking the lock, and the disk keeps one if
+ * it becomes active.
+ *
+ * Context: may sleep, idisk->lock not held.
+ */
+void blk_interposer_key_get(void)
+{
+	static_branch_deferred_inc(&blk_interposer_key);
+}
+
+/**
+ * blk_interposer_key_put - undo blk_interposer_key_get()
+ *
+ * Context: any.
+ */
+void blk_interposer_key_put(void)
+{
+	static_branch_slow_dec_deferred(&blk_interposer_key);
+}
+
+/**
+ * blk_interposer_update_gate - set or clear BD_INTERPOSED as it has to be
+ * @idisk: what the disk shares
+ *
+ * Context: may sleep, idisk->lock held. Only a new list makes a disk active.
+ * Return: true if the disk became active: it keeps the caller's key.
+ */
+bool blk_interposer_update_gate(struct blk_interposer_disk *idisk)
+{
+	struct block_device *part;
+	unsigned long idx;
+	bool active;
+
+	lockdep_assert_held(&idisk->lock);
+	if (!idisk->disk)
+		return false;
+	active = blk_interposer_wants_gate(idisk);
+	if (active == idisk->active)
+		return false;
+	idisk->active = active;
+	xa_for_each(&idisk->disk->part_tbl, idx, part) {
+		if (active)
+			bdev_set_flag(part, BD_INTERPOSED);
+		else
+			bdev_clear_flag(part, BD_INTERPOSED);
+	}
+	if (!active)
+		blk_interposer_key_put();
+	return active;
+}
+
+/**
+ * blk_interposer_publish - let bios see another list
+ * @idisk: of the disk of @bdev
+ * @bdev: block device
+ * @list: its spare list, filled, or NULL for none
+ *
+ * On return no bio runs the old list any more; what it decided may still be
+ * on its way (see blk_interposer_barrier()).
+ *
+ * Context: may sleep, idisk->lock held.
+ * Return: as blk_interposer_update_gate().
+ */
+bool blk_interposer_publish(struct blk_interposer_disk *idisk,
+			    struct block_device *bdev,
+			    struct blk_interposer_list *list)
+{
+	bool activated = false;
+
+	lockdep_assert_held(&idisk->lock);
+	rcu_assign_pointer(bdev->bd_interposer_list, list);
+	if (list)
+		activated = blk_interposer_update_gate(idisk);
+	synchronize_rcu();
+	/* Only now no bio can add to idisk->used, which keeps the gate open. */
+	if (!list)
+		blk_interposer_update_gate(idisk);
+	return activated;
+}
+
+/**
+ * blk_interposer_add_partition - a partition comes to a disk with programs
+ * @part: the partition, not yet visible to openers
+ *
+ * Context: may sleep, open_mutex of the disk held.
+ */
+void blk_interposer_add_partition(struct block_device *part)
+{
+	struct blk_interposer_disk *idisk;
+
+	/* Pairs with the release in blk_interposer_disk_get(). */
+	idisk = smp_load_acquire(&part->bd_disk->interposer);
+	if (!idisk)
+		return;
+	mutex_lock(&idisk->lock);
+	if (idisk->active)
+		bdev_set_flag(part, BD_INTERPOSED);
+	mutex_unlock(&idisk->lock);
+}
+
+/**
+ * blk_interposer_uninstall - a block device is going away
+ * @bdev: whole disk, dead already, or partition, no longer in the table
+ *
+ * Programs are released; links become defunct and answer -ENOLINK. Not to be
+ * called before blk_report_disk_dead() has returned: a filesystem still writes
+ * back there, and a redirect must still hold for what it writes.
+ *
+ * Context: may sleep; open_mutex of the disk may be held and its queue frozen.
+ */
+void blk_interposer_uninstall(struct block_device *bdev)
+{
+	struct blk_interposer_disk *idisk;
+	struct blk_interposer *ip;
+
+	/* Pairs with the release in blk_interposer_disk_get(). */
+	idisk = smp_load_acquire(&bdev->bd_disk->interposer);
+	if (!idisk)
+		return;
+	mutex_lock(&idisk->lock);
+	ip = bdev->bd_interposer;
+	if (ip) {
+		blk_interposer_publish(idisk, bdev, NULL);
+		blk_interposer_release_progs(ip);
+		bdev->bd_interposer = NULL;
+		kvfree(ip);
+	}
+	mutex_unlock(&idisk->lock);
+}
+
+/* The queue is frozen and unfrozen; nothing is allocated in between. */
+static int blk_interposer_drain_queue(struct request_queue *q,
+				      unsigned long *timeout)
+{
+	int ret = -ETIMEDOUT;
+
+	blk_freeze_queue_start(q);
+	while (*timeout) {
+		unsigned long slice = min_t(unsigned long, *timeout, HZ / 10);
+
+		if (blk_mq_freeze_queue_wait_timeout(q, slice)) {
+			ret = 0;
+			break;
+		}
+		*timeout -= slice;
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+	}
+	blk_mq_unfreeze_queue(q);
+	return ret;
+}
+
+/**
+ * blk_interposer_barrier - wait for bios that the old list decided about
+ * @disk: disk whose list was changed
+ *
+ * Waits for bios that had entered the queue, then, with the queue running
+ * again, for redirected bios in flight: waiting for those under freeze would
+ * deadlock with a target that stacks on this very queue.
+ *
+ * Not covered: bios above queue entry (current->bio_list, blk-throttle) and,
+ * on bio-based disks, bios that were accepted before the first program was
+ * attached. Freeze the filesystem or suspend the dm device for those.
+ *
+ * Context: may sleep, for long; no open_mutex and no idisk->lock held. The
+ * caller holds a reference to @disk.
+ * Return: 0; -EINTR after a fatal signal or -ETIMEDOUT: the change stands but
+ * bios decided by the old list may still be under way.
+ */
+int blk_interposer_barrier(struct gendisk *disk)
+{
+	unsigned long timeout = BLK_INTERPOSER_BARRIER_TIMEOUT;
+	struct blk_interposer_disk *idisk;
+	unsigned int noio;
+	int ret;
+
+	noio = memalloc_noio_save();
+	ret = blk_interposer_drain_queue(disk->queue, &timeout);
+	memalloc_noio_restore(noio);
+	if (ret)
+		goto out;
+	/* Pairs with the release in blk_interposer_disk_get(). */
+	idisk = smp_load_acquire(&disk->interposer);
+	if (idisk)
+		ret = blk_interposer_drain(idisk, &timeout);
+out:
+	if (ret)
+		pr_warn_ratelimited("%s: blk_interposer: barrier gave up with %d, bios decided by the old programs are still in flight\n",
+				    disk->disk_name, ret);
+	return ret;
+}
+
+static int __init blk_interposer_init(void)
+{
+	/*
+	 * Flushes make progress under memory pressure, and one stuck on a slow
+	 * device must not hold up the others. Closing a target waits for a
+	 * flush, so it needs a rescuer of its own.
+	 */
+	blk_interposer_wq = alloc_workqueue("blk_interposer",
+					    WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	blk_interposer_close_wq = alloc_workqueue("blk_interposer_close",
+						  WQ_MEM_RECLAIM | WQ_UNBOUND,
+						  0);
+	if (!blk_interposer_wq || !blk_interposer_close_wq)
+		panic("blk_interposer: no memory for the workqueues\n");
+	return 0;
+}
+subsys_initcall(blk_interposer_init);

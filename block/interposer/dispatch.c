@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * blk_interposer: running the programs of a device for a bio and carrying out
+ * what they decide. This is the hot path.
+ *
+ * A bio has two stages here. As long as it names a partition and is not
+ * BIO_REMAPPED it meets the partition's programs, with sectors relative to
+ * the partition; afterwards, or if it names a whole disk, it meets the disk's.
+ * BIO_INTERPOSED says that the stage the bio is in is over, so that what comes
+ * back to submit_bio_noacct() (the rest of a bio that a driver had split, a
+ * requeue) does not meet them again: an offset would be applied twice.
+ */
+#include <linux/blk-integrity.h>
+#include <linux/filter.h>
+#include <linux/ioprio.h>
+#include "../blk.h"
+#include "interposer.h"
+#include <trace/events/blk_interposer.h>
+
+static void blk_interposer_count(struct blk_interposer_slot *slot, u32 verdict,
+				 u32 nr_sectors)
+{
+	struct blk_interposer_stats *stats = this_cpu_ptr(slot->stats);
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_inc(&stats->bios[verdict]);
+	u64_stats_add(&stats->sectors[verdict], nr_sectors);
+	u64_stats_update_end(&stats->syncp);
+}
+
+/* ioprio and write_hint of a program; mq-deadline indexes by the class. */
+static bool blk_interposer_take_hints(struct bio *bio,
+				      const struct bpf_bio *ctx)
+{
+	if (IOPRIO_PRIO_CLASS(ctx->ioprio) > IOPRIO_CLASS_IDLE ||
+	    ctx->write_hint > (__force u8)WRITE_LIFE_EXTREME)
+		return false;
+	bio->bi_ioprio = ctx->ioprio;
+	bio->bi_write_hint = (__force enum rw_hint)ctx->write_hint;
+	return true;
+}
+
+static int blk_interposer_errno(int error)
+{
+	switch (error) {
+	case 0:
+		return -EIO;
+	case -EIO:
+	case -EOPNOTSUPP:
+	case -ETIMEDOUT:
+	case -ENOSPC:
+	case -ENOLINK:
+	case -EREMOTEIO:
+	case -EBADE:
+	case -ENODATA:
+	case -EILSEQ:
+	case -ENOMEM:
+	case -EBUSY:
+	case -ENODEV:
+	case -ETIME:
+	case -EINVAL:
+		return error;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * A flush goes to the source and to every dirty target whatever a program
+ * says, unless it fails it: there is no sector to move, and a flush that was
+ * swallowed would be a lie about data already acknowledged.
+ */
+static u32 blk_interposer_flush_verdict(u32 verdict)
+{
+	return verdict == BPF_BIO_FAIL ? BPF_BIO_FAIL : BPF_BIO_PASS;
+}
+
+/* A verdict that ends the list or moves the bio: whose it is. */
+static void blk_interposer_decided(struct blk_interposer_decision *d,
+				   struct blk_interposer_slot *slot)
+{
+	d->prog_id = slot->prog->aux->id;
+	d->counters = slot->counters;
+}
+
+/* The target stays open from here until the bio has ended. */
+static void blk_interposer_choose(struct blk_interposer_disk *idisk,
+				  struct blk_interposer_decision *d,
+				  struct blk_interposer_target *target)
+{
+	d->inflight = target ? rcu_dereference(target->current_inflight) : NULL;
+	if (!d->inflight)
+		return;
+	percpu_ref_get(&d->inflight->ref);
+	/* In the RCU section of the run, see blk_interposer_publish(). */
+	if (!test_bit(target->id, idisk->used))
+		set_bit(target->id, idisk->used);
+}
+
+/* Programs stay on their CPU: per-CPU maps and the counters rely on it. */
+static void blk_interposer_run_lock(void)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		migrate_disable();
+	else
+		preempt_disable();
+}
+
+static void blk_interposer_run_unlock(void)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		migrate_enable();
+	else
+		preempt_enable();
+}
+
+/*
+ * Run one program and take what it wrote. sector, error and the chosen target
+ * start anew for each program.
+ */
+static u32 blk_interposer_run_one(struct blk_interposer_slot *slot,
+				  struct bpf_bio_kern *ctx,
+				  struct blk_interposer_decision *d)
+{
+	struct bio *bio = ctx->bio;
+	u32 verdict;
+
+	ctx->uctx.sector = d->sector;
+	ctx->uctx.error = 0;
+	ctx->target = NULL;
+	ctx->cookie = slot->cookie;
+	verdict = bpf_prog_run(slot->prog, ctx);
+	/* The verifier knows the range, but not of an freplace program. */
+	if (unlikely(verdict >= BLK_INTERPOSER_NR_VERDICTS))
+		verdict = BPF_BIO_FAIL;
+	if (unlikely(ctx->uctx.op == BPF_BIO_OP_FLUSH))
+		verdict = blk_interposer_flush_verdict(verdict);
+	blk_interposer_count(slot, verdict, ctx->uctx.nr_sectors);
+	if (unlikely(ctx->uctx.nr_sectors != d->nr_sectors)) {
+		d->nr_sectors = ctx->uctx.nr_sectors;
+		d->partial = true;
+		blk_interposer_decided(d, slot);
+	}
+	if (unlikely(ctx->uctx.ioprio != bio->bi_ioprio ||
+		     ctx->uctx.write_hint != (__force u8)bio->bi_write_hint)) {
+		if (verdict != BPF_BIO_FAIL && verdict != BPF_BIO_DONE &&
+		    !blk_interposer_take_hints(bio, &ctx->uctx)) {
+			blk_interposer_decided(d, slot);
+			blk_interposer_refuse(d, bio, BPF_BIO_REFUSED_HINT);
+		}
+		ctx->uctx.ioprio = bio->bi_ioprio;
+		ctx->uctx.write_hint = (__force u8)bio->bi_write_hint;
+	}
+	return verdict;
+}
+
+/*
+ * Run the list. ->inflight holds a reference if the verdict is REDIRECT and a
+ * target was chosen.
+ */
+static void blk_interposer_run(struct blk_interposer_disk *idisk,
+			       struct blk_interposer_list *list,
+			       struct bio *bio,
+			       struct blk_interposer_decision *d)
+{
+	struct bpf_run_ctx *old_run_ctx;
+	struct bpf_bio_kern ctx;
+	unsigned int i;
+	u32 verdict;
+
+	blk_interposer_fill_ctx(&ctx.uctx, bio, list->bdev);
+	ctx.bio = bio;
+	ctx.data = NULL;
+	ctx.data_len = 0;
+	ctx.block_sectors = blk_interposer_split_unit(bio);
+	*d = (struct blk_interposer_decision) {
+		.bdev = list->bdev,
+		.verdict = BPF_BIO_PASS,
+		.sector = ctx.uctx.sector,
+		.nr_sectors = ctx.uctx.nr_sectors,
+	};
+
+	blk_interposer_run_lock();
+	old_run_ctx = bpf_set_run_ctx(&ctx.run_ctx);
+	for (i = 0; i < list->count; i++) {
+		struct blk_interposer_slot *slot = &list->slots[i];
+
+		verdict = blk_interposer_run_one(slot, &ctx, d);
+		if (likely(verdict == BPF_BIO_PASS))
+			continue;
+		d->verdict = verdict;
+		blk_interposer_decided(d, slot);
+		if (verdict == BPF_BIO_REMAP || verdict == BPF_BIO_REDIRECT)
+			d->sector = ctx.uctx.sector;
+		if (verdict == BPF_BIO_REMAP)
+			continue;
+		if (verdict == BPF_BIO_REDIRECT)
+			blk_interposer_choose(idisk, d, ctx.target);
+		d->error = ctx.uctx.error;
+		break;
+	}
+	bpf_reset_run_ctx(old_run_ctx);
+	blk_interposer_run_unlock();
+}
+
+/**
+ * blk_interposer_complete - end a bio that has not been submitted any further
+ * @bio: the bio
+ * @status: its status
+ *
+ * Context: any.
+ * Return: BLK_INTERPOSER_CONSUMED.
+ */
+enum blk_interposer_action blk_interposer_complete(struct bio *bio,
+						   blk_status_t status)
+{
+	/* It may never get as far as to have its completion traced. */
+	bio_clear_interposed(bio);
+	bio->bi_status = status;
+	bio_endio(bio);
+	return BLK_INTERPOSER_CONSUMED;
+}
+
+static enum blk_interposer_action
+blk_interposer_do_fail(struct blk_interposer_decision *d, struct bio *bio)
+{
+	int error = blk_interposer_errno(d->error);
+
+	if (unlikely(!error)) {
+		blk_interposer_refuse(d, bio, BPF_BIO_REFUSED_ERRNO);
+		error = -EIO;
+	}
+	trace_blk_interposer_fail(bio, d->bdev->bd_dev, d->prog_id, error);
+	return blk_interposer_complete(bio, errno_to_blk_status(error));
+}
+
+static enum blk_interposer_action
+blk_interposer_do_done(struct blk_interposer_disk *idisk,
+		       struct blk_interposer_decision *d, struct bio *bio)
+{
+	/* A zone append must return the sector it wrote; PI would not match. */
+	if (bio_op(bio) == REQ_OP_ZONE_APPEND ||
+	    (bio_op(bio) == REQ_OP_READ && bio_integrity(bio))) {
+		blk_interposer_refuse(d, bio, BPF_BIO_REFUSED_OP);
+		return blk_interposer_complete(bio, BLK_STS_NOTSUPP);
+	}
+	trace_blk_interposer_done(bio, d->bdev->bd_dev, d->prog_id, 0);
+	if (bio_op(bio) == REQ_OP_READ)
+		zero_fill_bio(bio);
+	if (op_is_flush(bio->bi_opf)) {
+		blk_interposer_flush(idisk, bio, true);
+		return BLK_INTERPOSER_CONSUMED;
+	}
+	return blk_interposer_complete(bio, BLK_STS_OK);
+}
+
+/*
+ * Carry out a decision on a bio that has exactly the length decided about.
+ * Does not sleep: the decision is valid in the RCU section of the run.
+ */
+static enum blk_interposer_action
+blk_interposer_act(struct blk_interposer_disk *idisk,
+		   struct blk_interposer_decision *d, struct bio *bio)
+{
+	blk_status_t status = BLK_STS_IOERR;
+	int reason = -1;
+
+	switch (d->verdict) {
+	case BPF_BIO_FAIL:
+		return blk_interposer_do_fail(d, bio);
+	case BPF_BIO_DONE:
+		return blk_interposer_do_done(idisk, d, bio);
+	case BPF_BIO_REDIRECT:
+		reason = blk_interposer_redirect(bio, d, &status);
+		if (reason < 0)
+			return BLK_INTERPOSER_REDIRECTED;
+		break;
+	case BPF_BIO_REMAP:
+		reason = blk_interposer_remap(bio, d, &status);
+		break;
+	default:
+		break;
+	}
+	if (likely(reason < 0))
+		return BLK_INTERPOSER_CONTINUE;
+	blk_interposer_refuse(d, bio, reason);
+	return blk_interposer_complete(bio, status);
+}
+
+/*
+ * A flush of the source flushes what was redirected too. On its way through a
+ * partition the disk's stage is still to come, and does it for both.
+ */
+static enum blk_interposer_action
+blk_interposer_preflush(struct blk_interposer_disk *idisk, struct bio *bio,
+			bool disk_stage, enum blk_interposer_action action)
+{
+	if (likely(!(bio->bi_opf & REQ_PREFLUSH)))
+		return action;
+	if (action == BLK_INTERPOSER_CONTINUE &&
+	    (!disk_stage || !blk_interposer_flush_needed(idisk)))
+		return action;
+	blk_interposer_flush(idisk, bio, false);
+	return BLK_INTERPOSER_CONSUMED;
+}
+
+/* The part that was accepted goes its way; @bio becomes the rest. */
+static bool blk_interposer_submit_part(struct blk_interposer_disk *idisk,
+				       struct blk_interposer_decision *d,
+				       struct bio *bio, bool disk_stage)
+{
+	enum blk_interposer_action action;
+	blk_status_t status;
+	struct bio *front;
+	int reason;
+
+	front = blk_interposer_split(idisk, bio, d, &reason, &status);
+	if (!front) {
+		blk_interposer_refuse(d, bio, reason);
+		if (d->inflight)
+			percpu_ref_put(&d->inflight->ref);
+		blk_interposer_complete(bio, status);
+		return false;
+	}
+	bio_set_interposed(front);
+	action = blk_interposer_act(idisk, d, front);
+	if (action != BLK_INTERPOSER_CONSUMED)
+		action = blk_interposer_preflush(idisk, front, disk_stage,
+						 action);
+	if (action != BLK_INTERPOSER_CONSUMED)
+		submit_bio_noacct(front);
+	return true;
+}
+
+/**
+ * __blk_interposer_submit - blk_interposer_submit() behind the gate
+ * @bio: bio whose device, or its disk, has programs or dirty targets
+ *
+ * A bio of which only a part was accepted is split, the part is submitted and
+ * the rest asked about again, in a loop: submit_bio_noacct() for the rest
+ * would recurse once for each sector.
+ *
+ * Context: process context, may sleep.
+ * Return: as blk_interposer_submit().
+ */
+enum blk_interposer_action __blk_interposer_submit(struct bio *bio)
+{
+	bool disk_stage = !bdev_is_partition(bio->bi_bdev) ||
+			  bio_flagged(bio, BIO_REMAPPED);
+	struct block_device *bdev = disk_stage ? bdev_whole(bio->bi_bdev) :
+						 bio->bi_bdev;
+	enum blk_interposer_action action;
+	struct blk_interposer_decision d;
+	struct blk_interposer_disk *idisk;
+	struct blk_interposer_list *list;
+
+	if (bio_flagged(bio, BIO_INTERPOSED))
+		return BLK_INTERPOSER_CONTINUE;
+	/* Pairs with the release in blk_interposer_disk_get(). */
+	idisk = smp_load_acquire(&bdev->bd_disk->interposer);
+
+	for (;;) {
+		rcu_read_lock();
+		list = rcu_dereference(bdev->bd_interposer_list);
+		if (unlikely(bio->bi_opf & REQ_PREFLUSH) &&
+		    blk_interposer_is_close_flush(bio))
+			list = NULL;
+		if (!list) {
+			rcu_read_unlock();
+			action = BLK_INTERPOSER_CONTINUE;
+			break;
+		}
+		blk_interposer_run(idisk, list, bio, &d);
+		if (likely(!d.partial)) {
+			bio_set_interposed(bio);
+			action = blk_interposer_act(idisk, &d, bio);
+			rcu_read_unlock();
+			break;
+		}
+		refcount_inc(&d.counters->refs);
+		rcu_read_unlock();
+		if (!blk_interposer_submit_part(idisk, &d, bio, disk_stage))
+			action = BLK_INTERPOSER_CONSUMED;
+		else
+			action = BLK_INTERPOSER_CONTINUE;
+		blk_interposer_counters_put(d.counters);
+		if (action == BLK_INTERPOSER_CONSUMED)
+			break;
+		cond_resched();
+	}
+	if (action == BLK_INTERPOSER_CONSUMED)
+		return action;
+	return blk_interposer_preflush(idisk, bio, disk_stage, action);
+}

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * blk_interposer: a flush of the source flushes what was redirected from it.
+ *
+ * A bio with REQ_PREFLUSH (an empty flush is one, too) that meets a disk with
+ * redirect targets in use is held back. A worker sends a flush to the source
+ * and to each dirty target that bios of the source may have reached, through
+ * targets that redirect themselves included. When all have ended, an empty
+ * flush is completed, and data is submitted without REQ_PREFLUSH; after an
+ * error both are completed with it. So nothing is acknowledged and no data
+ * that has to come after is written before everything before it is durable.
+ *
+ * A target becomes dirty when a redirected write ends, before its owner is
+ * told. A flush takes the dirty mark away when it is sent, not when it ends:
+ * a write that ends in between sets it again. As long as a flush is under way
+ * the target does not count as clean either, so that a second flush, whose
+ * write the first one may cover but has not made durable yet, sends its own.
+ * A failed flush puts the mark back.
+ *
+ * The work is the disk's, not the target's, so that one slow target delays the
+ * disks that use it and no others.
+ */
+#include <linux/blkdev.h>
+#include <linux/slab.h>
+#include "../blk.h"
+#include "interposer.h"
+#include <trace/events/blk_interposer.h>
+
+/**
+ * struct blk_interposer_flush - a bio that waits for flushes
+ * @idisk: of its disk
+ * @node: in idisk->flush_ended
+ * @bio: the bio held back, or redirected and not yet submitted
+ * @complete: it ends after the flush even if it has data
+ * @pending: flushes that have not ended, and one while they are being sent
+ * @status: first error
+ * @reach: targets to look at
+ * @seen: those whose own targets are in @reach already
+ */
+struct blk_interposer_flush {
+	struct blk_interposer_disk *idisk;
+	struct list_head node;
+	struct bio *bio;
+	bool complete;
+	atomic_t pending;
+	int status;
+	DECLARE_BITMAP(reach, BLK_INTERPOSER_MAX_TARGETS);
+	DECLARE_BITMAP(seen, BLK_INTERPOSER_MAX_TARGETS);
+};
+
+struct blk_interposer_flush_bio {
+	struct blk_interposer_flush *flush;
+	struct blk_interposer_target *target;	/* NULL: the source */
+	struct bio bio;				/* last */
+};
+
+#define BLK_INTERPOSER_FLUSH_POOL	4
+
+/**
+ * blk_interposer_mark_dirty - a redirected write has ended
+ * @target: where it went
+ *
+ * Context: any; before the owner of the write is told.
+ */
+void blk_interposer_mark_dirty(struct blk_interposer_target *target)
+{
+	/* Mostly set already: do not bounce the cache line for nothing. */
+	if (!(atomic_read(&target->state) & BLK_INTERPOSER_DIRTY))
+		atomic_or(BLK_INTERPOSER_DIRTY, &target->state);
+}
+
+/* Take the mark and announce a flush, unless there is nothing to flush. */
+static bool blk_interposer_flush_begin(struct blk_interposer_target *target)
+{
+	int old = atomic_read(&target->state);
+
+	do {
+		if (!old && !READ_ONCE(target->passes_on))
+			return false;
+	} while (!atomic_try_cmpxchg(&target->state, &old,
+				     (old & ~BLK_INTERPOSER_DIRTY) + 1));
+	return true;
+}
+
+static void blk_interposer_flush_finish(struct blk_interposer_target *target,
+					blk_status_t status)
+{
+	/* The mark first: there must be no moment at which it looks clean. */
+	if (status)
+		atomic_or(BLK_INTERPOSER_DIRTY, &target->state);
+	atomic_dec(&target->state);
+}
+
+static void blk_interposer_flush_put(struct blk_interposer_flush *flush)
+{
+	struct blk_interposer_disk *idisk = flush->idisk;
+	unsigned long irqflags;
+
+	if (!atomic_dec_and_test(&flush->pending))
+		return;
+	spin_lock_irqsave(&idisk->flush_lock, irqflags);
+	list_add_tail(&flush->node, &idisk->flush_ended);
+	queue_work(blk_interposer_wq, &idisk->flush_work);
+	spin_unlock_irqrestore(&idisk->flush_lock, irqflags);
+}
+
+static void blk_interposer_flush_endio(struct bio *bio)
+{
+	struct blk_interposer_flush_bio *fbio =
+		container_of(bio, struct blk_interposer_flush_bio, bio);
+	struct blk_interposer_target *target = fbio->target;
+	struct blk_interposer_flush *flush = fbio->flush;
+	blk_status_t status = bio->bi_status;
+
+	if (status)
+		cmpxchg(&flush->status, 0, (__force int)status);
+	if (target) {
+		blk_interposer_flush_finish(target, status);
+		blk_interposer_target_put(target);
+	}
+	bio_put(bio);
+	blk_interposer_flush_put(flush);
+}
+
+/*
+ * To the whole disk and marked, so that no program of the target can fail or
+ * swallow it. What its programs had redirected is in ->reach.
+ */
+static void blk_interposer_flush_send(struct blk_interposer_flush *flush,
+				      struct block_device *bdev,
+				      struct blk_interposer_target *target)
+{
+	struct blk_interposer_flush_bio *fbio;
+	struct bio *bio;
+
+	bio = bio_alloc_bioset(bdev_whole(bdev), 0,
+			       REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC,
+			       GFP_NOIO, &flush->idisk->flush_bios);
+	fbio = container_of(bio, struct blk_interposer_flush_bio, bio);
+	fbio->flush = flush;
+	fbio->target = target;
+	bio->bi_end_io = blk_interposer_flush_endio;
+	bio_set_interposed(bio);
+	atomic_inc(&flush->pending);
+	submit_bio(bio);
+}
+
+static void blk_interposer_flush_take_error(struct blk_interposer_flush *flush,
+					    struct blk_interposer_disk *idisk)
+{
+	int status;
+
+	if (!READ_ONCE(idisk->flush_error))
+		return;
+	status = xchg(&idisk->flush_error, 0);
+	if (status)
+		cmpxchg(&flush->status, 0, status);
+}
+
+/* Targets of targets: all that a write to the source may have ended up on. */
+static void blk_interposer_flush_collect(struct blk_interposer_flush *flush)
+{
+	struct blk_interposer_target *target;
+	struct blk_interposer_disk *below;
+	unsigned int id;
+	bool more;
+
+	bitmap_copy(flush->reach, flush->idisk->used,
+		    BLK_INTERPOSER_MAX_TARGETS);
+	bitmap_zero(flush->seen, BLK_INTERPOSER_MAX_TARGETS);
+	do {
+		more = false;
+		for_each_andnot_bit(id, flush->reach, flush->seen,
+				    BLK_INTERPOSER_MAX_TARGETS) {
+			__set_bit(id, flush->seen);
+			target = blk_interposer_target_tryget(id);
+			if (!target)
+				continue;
+			/* Pairs with blk_interposer_disk_get(). */
+			below = smp_load_acquire(&target->bdev->bd_disk->interposer);
+			if (below) {
+				bitmap_or(flush->reach, flush->reach,
+					  below->used,
+					  BLK_INTERPOSER_MAX_TARGETS);
+				blk_interposer_flush_take_error(flush, below);
+				more = true;
+			}
+			blk_interposer_target_put(target);
+		}
+	} while (more);
+}
+
+/* Return: false if memory is short; an earlier flush will bring some back. */
+static bool blk_interposer_flush_start(struct blk_interposer_disk *idisk,
+				       struct bio *bio, bool complete)
+{
+	struct blk_interposer_target *target;
+	struct blk_interposer_flush *flush;
+	unsigned int id;
+
+	/* Not waiting here: this very worker refills the pool. */
+	flush = mempool_alloc(&idisk->flush_pool, GFP_NOWAIT);
+	if (!flush)
+		return false;
+	flush->idisk = idisk;
+	flush->bio = bio;
+	flush->complete = complete;
+	flush->status = 0;
+	atomic_set(&flush->pending, 1);
+	blk_interposer_flush_collect(flush);
+	blk_interposer_flush_send(flush, idisk->disk->part0, NULL);
+	for_each_set_bit(id, flush->reach, BLK_INTERPOSER_MAX_TARGETS) {
+		target = blk_interposer_target_tryget(id);
+		if (!target)
+			continue;
+		if (blk_interposer_flush_begin(target))
+			blk_interposer_flush_send(flush, target->bdev, target);
+		else
+			blk_interposer_target_put(target);
+	}
+	/* After the walk: a target that was closed meanwhile left it there. */
+	blk_interposer_flush_take_error(flush, idisk);
+	blk_interposer_flush_put(flush);
+	return true;
+}
+
+/* Whose redirect it was is not known any more: the first of the disk's. */
+static void blk_interposer_flush_failed(struct gendisk *disk, struct bio *bio)
+{
+	struct blk_interposer_decision d = { .bdev = disk->part0 };
+	struct blk_interposer_list *list = NULL;
+	struct block_device *part;
+	unsigned long idx;
+
+	rcu_read_lock();
+	xa_for_each(&disk->part_tbl, idx, part) {
+		list = rcu_dereference(part->bd_interposer_list);
+		if (list)
+			break;
+	}
+	if (list) {
+		d.bdev = list->bdev;
+		d.prog_id = list->slots[0].prog->aux->id;
+		d.counters = list->slots[0].counters;
+	}
+	blk_interposer_refuse(&d, bio, BPF_BIO_REFUSED_FLUSH);
+	rcu_read_unlock();
+}
+
+static void blk_interposer_flush_end(struct blk_interposer_flush *flush)
+{
+	blk_status_t status = (__force blk_status_t)flush->status;
+	bool complete = flush->complete;
+	struct bio *bio = flush->bio;
+
+	if (status)
+		blk_interposer_flush_failed(flush->idisk->disk, bio);
+	mempool_free(flush, &flush->idisk->flush_pool);
+	if (status || complete || !bio_sectors(bio))
+		blk_interposer_complete(bio, status);
+	else
+		submit_bio_noacct(bio);
+}
+
+/* Start as many as there is memory for; the others wait in their list. */
+static void blk_interposer_flush_new(struct blk_interposer_disk *idisk,
+				     struct bio_list *list, bool complete)
+{
+	struct bio_list fresh;
+	struct bio *bio;
+
+	spin_lock_irq(&idisk->flush_lock);
+	fresh = *list;
+	bio_list_init(list);
+	spin_unlock_irq(&idisk->flush_lock);
+
+	while ((bio = bio_list_pop(&fresh))) {
+		if (blk_interposer_flush_start(idisk, bio, complete))
+			continue;
+		bio_list_add_head(&fresh, bio);
+		spin_lock_irq(&idisk->flush_lock);
+		bio_list_merge_head(list, &fresh);
+		spin_unlock_irq(&idisk->flush_lock);
+		return;
+	}
+}
+
+static void blk_interposer_flush_work(struct work_struct *work)
+{
+	struct blk_interposer_disk *idisk =
+		container_of(work, struct blk_interposer_disk, flush_work);
+	struct blk_interposer_flush *flush, *next;
+	LIST_HEAD(ended);
+
+	spin_lock_irq(&idisk->flush_lock);
+	list_splice_init(&idisk->flush_ended, &ended);
+	spin_unlock_irq(&idisk->flush_lock);
+
+	/* What has ended first: it gives back to the pool. */
+	list_for_each_entry_safe(flush, next, &ended, node)
+		blk_interposer_flush_end(flush);
+	blk_interposer_flush_new(idisk, &idisk->flush_new, false);
+	blk_interposer_flush_new(idisk, &idisk->flush_new_done, true);
+}
+
+/**
+ * blk_interposer_flush - hold a bio back until everything is flushed
+ * @idisk: of the disk whose stage the bio is in
+ * @bio: bio with REQ_PREFLUSH, or with REQ_FUA and @complete; it may have been
+ *	redirected already
+ * @complete: complete the bio after the flush, without I/O of its own
+ *
+ * Context: any. Takes the bio over.
+ */
+void blk_interposer_flush(struct blk_interposer_disk *idisk, struct bio *bio,
+			  bool complete)
+{
+	unsigned long irqflags;
+
+	/*
+	 * The bio waits for other bios, in a context that is not the
+	 * submitter's: neither polling nor NOWAIT mean anything from here on.
+	 */
+	bio_clear_polled(bio);
+	bio->bi_opf &= ~(REQ_PREFLUSH | REQ_NOWAIT);
+	spin_lock_irqsave(&idisk->flush_lock, irqflags);
+	bio_list_add(complete ? &idisk->flush_new_done : &idisk->flush_new,
+		     bio);
+	queue_work(blk_interposer_wq, &idisk->flush_work);
+	spin_unlock_irqrestore(&idisk->flush_lock, irqflags);
+}
+
+/**
+ * blk_interposer_flush_needed - does a flush of the disk concern others?
+ * @idisk: of the disk
+ *
+ * Context: any.
+ */
+bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk)
+{
+	return !bitmap_empty(idisk->used, BLK_INTERPOSER_MAX_TARGETS) ||
+	       READ_ONCE(idisk->flush_error);
+}
+
+static void blk_interposer_close_endio(struct bio *bio)
+{
+	complete(bio->bi_private);
+}
+
+/**
+ * blk_interposer_is_close_flush - is it the last flush of a target?
+ * @bio: bio with REQ_PREFLUSH
+ *
+ * It takes the fan-out of the target's disk but none of its programs.
+ *
+ * Context: any.
+ */
+bool blk_interposer_is_close_flush(struct bio *bio)
+{
+	return bio->bi_end_io == blk_interposer_close_endio;
+}
+
+/**
+ * blk_interposer_flush_target - flush a target before it is closed
+ * @target: target without bios in flight
+ *
+ * Context: process context, sleeps until the flush has ended.
+ * Return: status of the flush; 0 if the target was clean.
+ */
+blk_status_t blk_interposer_flush_target(struct blk_interposer_target *target)
+{
+	DECLARE_COMPLETION_ONSTACK(done);
+	blk_status_t status;
+	struct bio bio;
+
+	if (!blk_interposer_flush_begin(target))
+		return BLK_STS_OK;
+	bio_init(&bio, bdev_whole(target->bdev), NULL, 0,
+		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
+	bio.bi_private = &done;
+	bio.bi_end_io = blk_interposer_close_endio;
+	submit_bio(&bio);
+	wait_for_completion_io(&done);
+	status = bio.bi_status;
+	bio_uninit(&bio);
+	blk_interposer_flush_finish(target, status);
+	return status;
+}
+
+/**
+ * blk_interposer_flush_init - what a disk needs to flush its targets
+ * @idisk: of the disk
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int blk_interposer_flush_init(struct blk_interposer_disk *idisk)
+{
+	int ret;
+
+	ret = mempool_init_kmalloc_pool(&idisk->flush_pool,
+					BLK_INTERPOSER_FLUSH_POOL,
+					sizeof(struct blk_interposer_flush));
+	if (ret)
+		return ret;
+	ret = bioset_init(&idisk->flush_bios, BLK_INTERPOSER_FLUSH_POOL,
+			  offsetof(struct blk_interposer_flush_bio, bio), 0);
+	if (ret) {
+		mempool_exit(&idisk->flush_pool);
+		return ret;
+	}
+	spin_lock_init(&idisk->flush_lock);
+	bio_list_init(&idisk->flush_new);
+	bio_list_init(&idisk->flush_new_done);
+	INIT_LIST_HEAD(&idisk->flush_ended);
+	INIT_WORK(&idisk->flush_work, blk_interposer_flush_work);
+	return 0;
+}
+
+/**
+ * blk_interposer_flush_exit - undo blk_interposer_flush_init()
+ * @idisk: of a disk without bios
+ *
+ * Context: may sleep.
+ */
+void blk_interposer_flush_exit(struct blk_interposer_disk *idisk)
+{
+	cancel_work_sync(&idisk->flush_work);
+	bioset_exit(&idisk->flush_bios);
+	mempool_exit(&idisk->flush_pool);
+}

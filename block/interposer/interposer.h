@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * blk_interposer, private to block/interposer/ and to the attach point in
+ * kernel/bpf/blk_link.c.
+ *
+ * How it hangs together
+ * ---------------------
+ * A block device that had a program attached owns a struct blk_interposer
+ * (control side: the bpf_mprog list) and publishes a struct
+ * blk_interposer_list (hot side: an array of slots) under RCU. Each change
+ * fills the peer of the published list, publishes it whole, and waits for a
+ * grace period: a bio sees the old list or the new one. (bpf_mprog's own
+ * arrays are not used by the hot path: they are replaced in place.) The disk
+ * owns a struct blk_interposer_disk with what its partitions share.
+ *
+ * Exactly once: BIO_INTERPOSED. A bio meets the programs of the partition it
+ * names (mark without BIO_REMAPPED) and, after blk_partition_remap() has
+ * cleared the mark, those of the disk (mark with BIO_REMAPPED). bio_set_dev()
+ * clears it; clones of the same device inherit it (blk_interposer_copy());
+ * the final bio_endio() clears it. See dispatch.c.
+ *
+ * Lifetime of programs and lists: core.c. Links do not pin the device;
+ * blk_interposer_uninstall() runs when the disk is dead or the partition is
+ * dropped.
+ *
+ * Lifetime of redirect targets: target.c. A target is opened by user space,
+ * pinned by its slots in device maps and by struct blk_interposer_inflight
+ * counters, whose index travels in bi_interposer of every redirected bio and
+ * is dropped in bio_endio() after the bio's owner has been told. The target
+ * is flushed and closed when the last counter is gone.
+ *
+ * Recursion: redirect.c bounds hops (bi_interposer again, inherited by
+ * clones); target.c refuses targets that stack on their source.
+ *
+ * Splits: split.c, iterative, from a bioset of the disk with a rescuer.
+ *
+ * Flush: flush.c. A target is dirty from the completion of a redirected write
+ * until a flush that started later has succeeded.
+ *
+ * Locking
+ * -------
+ *	blk_interposer_topology_lock	changes of device maps against attach
+ *					of programs that use device maps
+ *	  blk_interposer_disks_lock	list of disks
+ *	    idisk->lock			lists, links and gate bits of one disk
+ *
+ * idisk->lock nests inside disk->open_mutex and inside a frozen queue
+ * (del_gendisk()). So nothing under it may wait for I/O: memory is allocated
+ * with memalloc_noio; no queue is frozen; neither cpus_read_lock() nor
+ * blk_holder_mutex is taken, whose holders allocate.
+ */
+#ifndef BLK_INTERPOSER_PRIVATE_H
+#define BLK_INTERPOSER_PRIVATE_H
+
+#include <linux/bpf_mprog.h>
+#include <linux/blk_interposer.h>
+#include <linux/mempool.h>
+#include <linux/percpu-refcount.h>
+#include <linux/sched/mm.h>
+#include <linux/u64_stats_sync.h>
+#include <linux/workqueue.h>
+
+#define BLK_INTERPOSER_NR_VERDICTS	__BPF_BIO_VERDICT_MAX
+#define BLK_INTERPOSER_NR_REFUSALS	__BPF_BIO_REFUSED_MAX
+#define BLK_INTERPOSER_MAX_INDEX	BIO_INTERPOSER_INDEX_MASK
+#define BLK_INTERPOSER_MAX_TARGETS	(BLK_INTERPOSER_MAX_INDEX + 1)
+
+/**
+ * struct blk_interposer_stats - counters of a program or link, per CPU
+ * @bios: by verdict
+ * @sectors: by verdict
+ * @refused: by enum bpf_bio_refusal
+ * @syncp: for 32-bit readers
+ */
+struct blk_interposer_stats {
+	u64_stats_t bios[BLK_INTERPOSER_NR_VERDICTS];
+	u64_stats_t sectors[BLK_INTERPOSER_NR_VERDICTS];
+	u64_stats_t refused[BLK_INTERPOSER_NR_REFUSALS];
+	struct u64_stats_sync syncp;
+};
+
+/**
+ * struct blk_interposer_counters - counters and who still uses them
+ * @refs: one of the link or program, short ones of bios being split
+ * @stats: the counters
+ */
+struct blk_interposer_counters {
+	refcount_t refs;
+	struct blk_interposer_stats __percpu *stats;
+};
+
+/**
+ * struct blk_interposer_slot - one program of a list
+ * @prog: the program; its owner (link or mprog list) holds the reference
+ * @stats: @counters->stats
+ * @counters: of the link, or of the program if there is no link
+ * @cookie: of the link
+ * @of_link: @counters are a link's
+ */
+struct blk_interposer_slot {
+	struct bpf_prog *prog;
+	struct blk_interposer_stats __percpu *stats;
+	struct blk_interposer_counters *counters;
+	u64 cookie;
+	bool of_link;
+};
+
+/**
+ * struct blk_interposer_list - what the hot path runs
+ * @bdev: the device the programs are attached to
+ * @count: programs in @slots
+ * @slots: in the order they run
+ */
+struct blk_interposer_list {
+	struct block_device *bdev;
+	u32 count;
+	struct blk_interposer_slot slots[BPF_MPROG_MAX - 1];
+};
+
+/**
+ * struct blk_interposer - attach point of one block device
+ * @bundle: control side; the entry in use is @entry
+ * @entry: active of the two entries of @bundle
+ * @lists: published and spare list; the spare one has no readers
+ * @idle: index of the spare one
+ */
+struct blk_interposer {
+	struct bpf_mprog_bundle bundle;
+	struct bpf_mprog_entry *entry;
+	struct blk_interposer_list lists[2];
+	unsigned int idle;
+};
+
+/**
+ * struct blk_interposer_disk - what the block devices of one disk share
+ * @lock: see above
+ * @refs: one of the gendisk, one of each link
+ * @disk: NULL once the gendisk is released
+ * @node: in the list of all
+ * @used: targets that bios of this disk were redirected to; bit is target id
+ * @flush_error: blk_status_t of the last flush of a closed target, kept for
+ *	the next flush of this disk
+ * @active: BD_INTERPOSED is set on its block devices
+ * @split: bios split off; belongs to the disk because the last bio_put() of
+ *	one may come after a detach
+ * @flush_pool: struct blk_interposer_flush
+ * @flush_bios: flush bios to targets
+ * @flush_lock: protects the three lists
+ * @flush_new: bios whose flush is to be started
+ * @flush_new_done: the same, to be completed without I/O of their own after it
+ * @flush_ended: struct blk_interposer_flush whose flushes have all ended
+ * @flush_work: does these
+ */
+struct blk_interposer_disk {
+	struct mutex lock;	/* lists, links and gate bits of the disk */
+	refcount_t refs;
+	struct gendisk *disk;
+	struct list_head node;
+	DECLARE_BITMAP(used, BLK_INTERPOSER_MAX_TARGETS);
+	int flush_error;
+	bool active;
+	struct bio_set split;
+	mempool_t flush_pool;
+	struct bio_set flush_bios;
+	spinlock_t flush_lock;	/* the three lists below */
+	struct bio_list flush_new;
+	struct bio_list flush_new_done;
+	struct list_head flush_ended;
+	struct work_struct flush_work;
+};
+
+/**
+ * struct blk_interposer_inflight - counts redirected bios of one target
+ * @ref: one per bio, one of the target while this is its current counter
+ * @target: holds a reference to it
+ * @index: in bi_interposer of the bios counted here
+ * @done: no bio is left
+ * @refs: of the counter itself and of those who wait for @done
+ * @work: runs when @ref has dropped to zero
+ *
+ * A barrier replaces the current counter of each target by a new one and
+ * waits for the old one to drain.
+ */
+struct blk_interposer_inflight {
+	struct percpu_ref ref;
+	struct blk_interposer_target *target;
+	u16 index;
+	struct completion done;
+	refcount_t refs;
+	struct work_struct work;
+};
+
+#define BLK_INTERPOSER_DIRTY		BIT(30)
+
+/**
+ * struct blk_interposer_target - a device that bios are redirected to
+ * @bdev: the device
+ * @file: keeps it open, with the mode user space gave it
+ * @writable: @file is open for writing
+ * @id: its bit in &struct blk_interposer_disk.used
+ * @users: slots of device maps, under blk_interposer_targets_lock
+ * @refs: one of the slots together, one of each counter, and short ones
+ * @current_inflight: where new bios are counted
+ * @counters: its struct blk_interposer_inflight, under the same lock
+ * @state: BLK_INTERPOSER_DIRTY and the number of flushes under way
+ * @passes_on: a write went on from here to another target, which may not be
+ *	found from the source: flush this one always
+ * @node: in the list of targets that have slots
+ * @val: what a lookup in the map returns
+ */
+struct blk_interposer_target {
+	struct block_device *bdev;
+	struct file *file;
+	bool writable;
+	u16 id;
+	unsigned int users;
+	unsigned int counters;
+	refcount_t refs;
+	struct blk_interposer_inflight __rcu *current_inflight;
+	atomic_t state;
+	bool passes_on;
+	struct list_head node;
+	struct bpf_blkdev_val val;
+};
+
+/* kernel/bpf/blk_link.c */
+void blk_interposer_release_progs(struct blk_interposer *ip);
+int blk_interposer_check_target_users(struct bpf_map *map,
+				      struct blk_interposer_target *target);
+
+/* kernel/bpf/blkdev_map.c */
+bool blkdev_map_stacks_on(struct bpf_map *map, struct block_device *bdev);
+
+/* core.c */
+extern struct list_head blk_interposer_disks;
+extern struct mutex blk_interposer_disks_lock;
+extern struct mutex blk_interposer_topology_lock;
+extern struct workqueue_struct *blk_interposer_wq;
+extern struct workqueue_struct *blk_interposer_close_wq;
+
+struct blk_interposer_disk *blk_interposer_disk_get(struct gendisk *disk);
+void blk_interposer_disk_put(struct blk_interposer_disk *idisk);
+bool blk_interposer_bdev_live(struct block_device *bdev);
+struct blk_interposer *blk_interposer_fetch(struct blk_interposer_disk *idisk,
+					    struct block_device *bdev);
+void blk_interposer_key_get(void);
+void blk_interposer_key_put(void);
+bool blk_interposer_publish(struct blk_interposer_disk *idisk,
+			    struct block_device *bdev,
+			    struct blk_interposer_list *list);
+bool blk_interposer_update_gate(struct blk_interposer_disk *idisk);
+int blk_interposer_barrier(struct gendisk *disk);
+bool blk_interposer_enabled(void);
+
+/* context.c */
+void blk_interposer_fill_ctx(struct bpf_bio *ctx, struct bio *bio,
+			     struct block_device *bdev);
+
+/* stats.c */
+struct blk_interposer_counters *blk_interposer_counters_alloc(void);
+void blk_interposer_counters_put(struct blk_interposer_counters *counters);
+void blk_interposer_stats_sum(struct blk_interposer_counters *counters,
+			      struct bpf_blk_stats *sum);
+
+/**
+ * struct blk_interposer_decision - outcome of a list for one bio
+ * @bdev: device of the list
+ * @verdict: the last one that was not PASS, or PASS
+ * @partial: the verdict applies to the first @nr_sectors only
+ * @prog_id: program that gave it
+ * @counters: of that program; NULL if all passed the whole bio. Valid in the
+ *	RCU section of the run, or with a reference.
+ * @sector: where the bio goes
+ * @nr_sectors: what the verdict applies to
+ * @error: of BPF_BIO_FAIL
+ * @inflight: counter of the target of BPF_BIO_REDIRECT, with a reference
+ */
+struct blk_interposer_decision {
+	struct block_device *bdev;
+	enum bpf_bio_verdict verdict;
+	bool partial;
+	u32 prog_id;
+	struct blk_interposer_counters *counters;
+	u64 sector;
+	u32 nr_sectors;
+	int error;
+	struct blk_interposer_inflight *inflight;
+};
+
+void blk_interposer_refuse(const struct blk_interposer_decision *d,
+			   struct bio *bio, enum bpf_bio_refusal reason);
+
+/* dispatch.c */
+enum blk_interposer_action blk_interposer_complete(struct bio *bio,
+						   blk_status_t status);
+
+/*
+ * redirect.c: enum bpf_bio_refusal with the status to complete the bio with,
+ * or a negative value if it was done.
+ */
+int blk_interposer_remap(struct bio *bio,
+			 const struct blk_interposer_decision *d,
+			 blk_status_t *status);
+int blk_interposer_redirect(struct bio *bio,
+			    const struct blk_interposer_decision *d,
+			    blk_status_t *status);
+
+/* target.c */
+struct blk_interposer_target *blk_interposer_target_open(struct file *file);
+void blk_interposer_target_close(struct blk_interposer_target *target);
+bool blk_interposer_target_gone(struct blk_interposer_target *target);
+struct blk_interposer_target *blk_interposer_target_tryget(unsigned int id);
+void blk_interposer_target_put(struct blk_interposer_target *target);
+void blk_interposer_uncount(struct bio *bio);
+void blk_interposer_count_part(struct bio *part, const struct bio *bio);
+int blk_interposer_drain(struct blk_interposer_disk *idisk,
+			 unsigned long *timeout);
+bool blk_interposer_stacks_on(struct blk_interposer_target *target,
+			      struct block_device *source);
+
+/* split.c */
+u32 blk_interposer_split_unit(struct bio *bio);
+struct bio *blk_interposer_split(struct blk_interposer_disk *idisk,
+				 struct bio *bio,
+				 const struct blk_interposer_decision *d,
+				 int *reason, blk_status_t *status);
+
+/* flush.c */
+int blk_interposer_flush_init(struct blk_interposer_disk *idisk);
+void blk_interposer_flush_exit(struct blk_interposer_disk *idisk);
+bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk);
+void blk_interposer_flush(struct blk_interposer_disk *idisk, struct bio *bio,
+			  bool complete);
+bool blk_interposer_is_close_flush(struct bio *bio);
+void blk_interposer_mark_dirty(struct blk_interposer_target *target);
+blk_status_t blk_interposer_flush_target(struct blk_interposer_target *target);
+
+#endif /* BLK_INTERPOSER_PRIVATE_H */

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * blk_interposer: moving a bio to another sector or to another device, in
+ * place: no clone, no allocation, bi_end_io and bi_private untouched
+ * (nvme_ns_head_submit_bio() is the precedent).
+ *
+ * After a move everything submit_bio_noacct() checks has to hold for the new
+ * place, and some things it leaves to whoever built the bio. What is checked
+ * here is what it does not check, or would check against the partition that
+ * bi_bdev still names when the sector is already one of the disk.
+ */
+#include <linux/blk-crypto.h>
+#include <linux/blk-integrity.h>
+#include "../blk.h"
+#include "../blk-crypto-internal.h"
+#include "../blk-rq-qos.h"
+#include "interposer.h"
+#include <trace/events/block.h>
+#include <trace/events/blk_interposer.h>
+
+/*
+ * Not moved for now, and refused: the write pointer of a zone, an atomic write
+ * with the limits of another place, protection information with the reference
+ * tags of the old sectors, and a data unit number that follows the sector.
+ */
+static bool blk_interposer_movable(struct bio *bio, struct block_device *from,
+				   struct block_device *to)
+{
+	return !(bio->bi_opf & REQ_ATOMIC) && !bio_integrity(bio) &&
+	       !bio_has_crypt_ctx(bio) && !bdev_is_zoned(from) &&
+	       !bdev_is_zoned(to);
+}
+
+/* Only a device with a coarser DMA alignment makes us look at the pages. */
+static bool blk_interposer_dma_aligned(struct bio *bio,
+				       struct block_device *from,
+				       struct block_device *to)
+{
+	unsigned int mask = bdev_dma_alignment(to);
+	struct bvec_iter iter;
+	struct bio_vec bv;
+
+	if (likely(!(mask & ~bdev_dma_alignment(from))) || !bio_has_data(bio))
+		return true;
+	bio_for_each_bvec(bv, bio, iter)
+		if ((bv.bv_offset | bv.bv_len) & mask)
+			return false;
+	return true;
+}
+
+/* Does the bio fit at @sector of @to? */
+static int blk_interposer_check_place(struct bio *bio,
+				      struct block_device *from,
+				      struct block_device *to, u64 sector,
+				      blk_status_t *status)
+{
+	u64 size = bdev_nr_sectors(to);
+	u32 nr_sectors = bio_sectors(bio);
+	u32 block = bdev_logical_block_size(to) >> SECTOR_SHIFT;
+
+	*status = BLK_STS_IOERR;
+	if (nr_sectors > size || sector > size - nr_sectors)
+		return BPF_BIO_REFUSED_SECTOR;
+	if (op_is_write(bio->bi_opf) && bdev_read_only(to))
+		return BPF_BIO_REFUSED_RDONLY;
+	if ((sector | nr_sectors) & (block - 1)) {
+		*status = BLK_STS_INVAL;
+		return BPF_BIO_REFUSED_ALIGN;
+	}
+	if (!blk_interposer_movable(bio, from, to)) {
+		*status = BLK_STS_NOTSUPP;
+		return BPF_BIO_REFUSED_OP;
+	}
+	return -1;
+}
+
+/**
+ * blk_interposer_remap - move a bio to another sector of its device
+ * @bio: bio of the stage of @d
+ * @d: verdict BPF_BIO_REMAP
+ * @status: to complete the bio with if it was refused
+ *
+ * Context: process context, does not sleep.
+ * Return: a negative value, or enum bpf_bio_refusal; the bio is as it was
+ * then.
+ */
+int blk_interposer_remap(struct bio *bio,
+			 const struct blk_interposer_decision *d,
+			 blk_status_t *status)
+{
+	u64 from = bio->bi_iter.bi_sector;
+	int reason;
+
+	if (d->sector == from)
+		return -1;
+	reason = blk_interposer_check_place(bio, d->bdev, d->bdev, d->sector,
+					    status);
+	if (unlikely(reason >= 0))
+		return reason;
+	trace_blk_interposer_remap(bio, d->bdev->bd_dev, d->prog_id,
+				   d->bdev->bd_dev, d->sector);
+	bio->bi_iter.bi_sector = d->sector;
+	trace_block_bio_remap(bio, d->bdev->bd_dev, from);
+	return -1;
+}
+
+static int blk_interposer_check_target(struct bio *bio,
+				       const struct blk_interposer_decision *d,
+				       blk_status_t *status)
+{
+	struct blk_interposer_target *target = d->inflight->target;
+	struct block_device *from = d->bdev, *to = target->bdev;
+	int reason;
+
+	*status = BLK_STS_IOERR;
+	if (bio->bi_interposer >> BIO_INTERPOSER_INDEX_BITS >=
+	    BPF_BIO_MAX_HOPS)
+		return BPF_BIO_REFUSED_LOOP;
+	if (unlikely(blk_interposer_target_gone(target)))
+		return BPF_BIO_REFUSED_TARGET_GONE;
+	if (op_is_write(bio->bi_opf) && !target->writable)
+		return BPF_BIO_REFUSED_RDONLY;
+	reason = blk_interposer_check_place(bio, from, to, d->sector, status);
+	if (reason >= 0)
+		return reason;
+	if (!blk_interposer_dma_aligned(bio, from, to)) {
+		*status = BLK_STS_INVAL;
+		return BPF_BIO_REFUSED_ALIGN;
+	}
+	*status = BLK_STS_NOTSUPP;
+	if (bio->bi_opf & REQ_POLLED)
+		return BPF_BIO_REFUSED_OP;
+	if (op_is_write(bio->bi_opf) && bio_has_data(bio) &&
+	    bdev_stable_writes(to) && !bdev_stable_writes(from))
+		return BPF_BIO_REFUSED_STABLE;
+	/*
+	 * The owner of a source without a write cache never sends flushes. It
+	 * falls back to writing zeroes, which can carry REQ_FUA.
+	 */
+	if ((bio_op(bio) == REQ_OP_WRITE_ZEROES ||
+	     bio_op(bio) == REQ_OP_SECURE_ERASE) &&
+	    bdev_write_cache(to) && !bdev_write_cache(from))
+		return BPF_BIO_REFUSED_OP;
+	if ((bio->bi_opf & REQ_NOWAIT) && !bdev_nowait(to)) {
+		*status = BLK_STS_AGAIN;
+		return BPF_BIO_REFUSED_NOWAIT;
+	}
+	return -1;
+}
+
+/* rq_qos of the source is told now: later bi_bdev names another queue. */
+static void blk_interposer_leave_queue(struct bio *bio)
+{
+	rq_qos_done_bio(bio);
+	bio_clear_flag(bio, BIO_QOS_THROTTLED);
+	bio_clear_flag(bio, BIO_QOS_MERGED);
+}
+
+/**
+ * blk_interposer_redirect - send a bio to another device
+ * @bio: bio of the stage of @d
+ * @d: verdict BPF_BIO_REDIRECT; the reference to its counter is taken over
+ * @status: to complete the bio with if it was refused
+ *
+ * A bio that was redirected before changes its counter: the earlier target has
+ * nothing to do with it any more.
+ *
+ * Context: process context, does not sleep.
+ * Return: a negative value: bi_bdev and bi_sector are the target's, the bio is
+ * to be submitted again. Otherwise enum bpf_bio_refusal; the bio is as it was.
+ */
+int blk_interposer_redirect(struct bio *bio,
+			    const struct blk_interposer_decision *d,
+			    blk_status_t *status)
+{
+	unsigned int hops = bio->bi_interposer >> BIO_INTERPOSER_INDEX_BITS;
+	struct blk_interposer_inflight *inf = d->inflight;
+	u64 from = bio->bi_iter.bi_sector;
+	struct block_device *to;
+	int reason;
+
+	if (unlikely(!inf)) {
+		*status = BLK_STS_IOERR;
+		return BPF_BIO_REFUSED_NO_TARGET;
+	}
+	reason = blk_interposer_check_target(bio, d, status);
+	if (unlikely(reason >= 0)) {
+		percpu_ref_put(&inf->ref);
+		return reason;
+	}
+	to = inf->target->bdev;
+	trace_blk_interposer_redirect(bio, d->bdev->bd_dev, d->prog_id,
+				      to->bd_dev, d->sector);
+	if (bio_op(bio) == REQ_OP_WRITE && bio_sectors(bio) &&
+	    !bdev_write_cache(d->bdev))
+		bio->bi_opf |= REQ_FUA;
+	blk_interposer_leave_queue(bio);
+	blk_interposer_uncount(bio);
+	bio->bi_interposer = (hops + 1) << BIO_INTERPOSER_INDEX_BITS |
+			     inf->index;
+	bio_set_dev(bio, to);
+	bio->bi_iter.bi_sector = d->sector;
+	trace_block_bio_remap(bio, d->bdev->bd_dev, from);
+	return -1;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * blk_interposer: BPF programs at bio submission.
+ *
+ * What the rest of the kernel sees: the gate that submit_bio_noacct() calls,
+ * the marks that travel with a bio, and what partitions, disks and bio
+ * completion have to say. How it works and where each rule lives stands in
+ * block/interposer/interposer.h.
+ */
+#ifndef _LINUX_BLK_INTERPOSER_H
+#define _LINUX_BLK_INTERPOSER_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/bpf.h>
+#include <linux/jump_label_ratelimit.h>
+#include <uapi/linux/blk_interposer.h>
+
+struct blk_interposer_target;
+
+/**
+ * enum blk_interposer_action - what submit_bio_noacct() does next
+ * @BLK_INTERPOSER_CONTINUE: go on with the bio; its sector may have changed,
+ *	its device has not
+ * @BLK_INTERPOSER_REDIRECTED: the bio has another device: start over with it
+ * @BLK_INTERPOSER_CONSUMED: the bio was completed or taken over; the caller
+ *	must not touch it any more
+ */
+enum blk_interposer_action {
+	BLK_INTERPOSER_CONTINUE,
+	BLK_INTERPOSER_REDIRECTED,
+	BLK_INTERPOSER_CONSUMED,
+};
+
+/**
+ * struct bpf_bio_kern - kernel side of the context of a program
+ * @uctx: what the program sees; first, so that its accesses need no rewriting
+ * @bio: the bio, NULL in a test run
+ * @cookie: of the link, for bpf_get_attach_cookie()
+ * @run_ctx: how bpf_redirect_map() finds this struct through current
+ * @target: chosen by the last bpf_redirect_map() of this run
+ * @block_sectors: granularity of a split in sectors, 0 if the bio cannot be
+ *	split
+ * @data: payload of a test run
+ * @data_len: its length in bytes
+ */
+struct bpf_bio_kern {
+	struct bpf_bio uctx;
+	struct bio *bio;
+	u64 cookie;
+	struct bpf_run_ctx run_ctx;
+	struct blk_interposer_target *target;
+	u32 block_sectors;
+	u32 data_len;
+	const void *data;
+};
+
+/*
+ * bi_interposer of a bio: the index of the in-flight counter of the target it
+ * was redirected to (0: not redirected) and how often it was redirected. The
+ * index belongs to this very bio; the hops are inherited by its clones.
+ */
+#define BIO_INTERPOSER_INDEX_BITS	12
+#define BIO_INTERPOSER_INDEX_MASK	((1U << BIO_INTERPOSER_INDEX_BITS) - 1)
+#define BIO_INTERPOSER_HOPS_MASK	(0xffffU & ~BIO_INTERPOSER_INDEX_MASK)
+
+#ifdef CONFIG_BLK_INTERPOSER
+
+extern struct static_key_false_deferred blk_interposer_key;
+extern struct static_key_false_deferred blk_interposer_endio_key;
+
+enum blk_interposer_action __blk_interposer_submit(struct bio *bio);
+bool __blk_interposer_endio(struct bio *bio);
+void __blk_interposer_end_part(struct bio *bio);
+
+/**
+ * blk_interposer_submit - ask the programs of the bio's device
+ * @bio: bio being submitted
+ *
+ * Called by submit_bio_noacct() for the device that the bio names, and again
+ * for the whole disk once blk_partition_remap() has made the sector absolute.
+ *
+ * Context: process context, may sleep.
+ * Return: what to do next, see &enum blk_interposer_action. The caller keeps
+ * the bio unless it is BLK_INTERPOSER_CONSUMED.
+ */
+static __always_inline enum blk_interposer_action
+blk_interposer_submit(struct bio *bio)
+{
+	if (!static_branch_unlikely(&blk_interposer_key.key))
+		return BLK_INTERPOSER_CONTINUE;
+	if (likely(!bdev_test_flag(bio->bi_bdev, BD_INTERPOSED)))
+		return BLK_INTERPOSER_CONTINUE;
+	return __blk_interposer_submit(bio);
+}
+
+/**
+ * blk_interposer_endio - end a bio that was redirected
+ * @bio: bio whose last reference to I/O is gone
+ *
+ * The target stays open until the owner of the bio has seen the completion,
+ * because bi_bdev names the target. So bi_end_io is called from here.
+ *
+ * Context: any.
+ * Return: true if bi_end_io was called and the bio must not be touched any
+ * more, false if bio_endio() goes on.
+ */
+static __always_inline bool blk_interposer_endio(struct bio *bio)
+{
+	if (!static_branch_unlikely(&blk_interposer_endio_key.key))
+		return false;
+	if (likely(!bio->bi_interposer))
+		return false;
+	return __blk_interposer_endio(bio);
+}
+
+/* The same for a part of a chain, whose owner is the next part. */
+static __always_inline void blk_interposer_end_part(struct bio *bio)
+{
+	if (static_branch_unlikely(&blk_interposer_endio_key.key) &&
+	    unlikely(bio->bi_interposer))
+		__blk_interposer_end_part(bio);
+}
+
+/* A copy made by hand has met the programs that its source has met. */
+static inline void blk_interposer_copy(struct bio *bio, struct bio *src)
+{
+	if (bio->bi_bdev == src->bi_bdev && bio_flagged(src, BIO_INTERPOSED))
+		bio_set_flag(bio, BIO_INTERPOSED);
+	bio->bi_interposer = src->bi_interposer & BIO_INTERPOSER_HOPS_MASK;
+}
+
+void blk_interposer_add_partition(struct block_device *part);
+void blk_interposer_uninstall(struct block_device *bdev);
+void blk_interposer_release_disk(struct gendisk *disk);
+
+#else /* !CONFIG_BLK_INTERPOSER */
+
+static __always_inline enum blk_interposer_action
+blk_interposer_submit(struct bio *bio)
+{
+	return BLK_INTERPOSER_CONTINUE;
+}
+
+static __always_inline bool blk_interposer_endio(struct bio *bio)
+{
+	return false;
+}
+
+static __always_inline void blk_interposer_end_part(struct bio *bio)
+{
+}
+
+static inline void blk_interposer_copy(struct bio *bio, struct bio *src)
+{
+}
+
+static inline void blk_interposer_add_partition(struct block_device *part)
+{
+}
+
+static inline void blk_interposer_uninstall(struct block_device *bdev)
+{
+}
+
+static inline void blk_interposer_release_disk(struct gendisk *disk)
+{
+}
+
+#endif /* CONFIG_BLK_INTERPOSER */
+
+#if defined(CONFIG_BLK_INTERPOSER) && defined(CONFIG_BPF_SYSCALL)
+
+int blk_prog_attach(const union bpf_attr *attr, struct bpf_prog *prog);
+int blk_prog_detach(const union bpf_attr *attr, struct bpf_prog *prog);
+int blk_prog_query(const union bpf_attr *attr, union bpf_attr __user *uattr);
+int blk_link_attach(const union bpf_attr *attr, struct bpf_prog *prog);
+int blk_link_barrier(struct bpf_link *link);
+int bpf_prog_test_run_blk_interposer(struct bpf_prog *prog,
+				     const union bpf_attr *kattr,
+				     union bpf_attr __user *uattr);
+
+#else
+
+static inline int blk_prog_attach(const union bpf_attr *attr,
+				  struct bpf_prog *prog)
+{
+	return -EINVAL;
+}
+
+static inline int blk_prog_detach(const union bpf_attr *attr,
+				  struct bpf_prog *prog)
+{
+	return -EINVAL;
+}
+
+static inline int blk_prog_query(const union bpf_attr *attr,
+				 union bpf_attr __user *uattr)
+{
+	return -EINVAL;
+}
+
+static inline int blk_link_attach(const union bpf_attr *attr,
+				  struct bpf_prog *prog)
+{
+	return -EINVAL;
+}
+
+static inline int blk_link_barrier(struct bpf_link *link)
+{
+	return -EINVAL;
+}
+
+#endif
+
+#endif /* _LINUX_BLK_INTERPOSER_H */

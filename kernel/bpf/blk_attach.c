@@ -1,0 +1,529 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attach point BPF_BLK_SUBMIT: programs of type BPF_PROG_TYPE_BLK_INTERPOSER
+ * on block devices, in the order and with the rules of bpf_mprog, attached
+ * directly or through links (blk_link.c). The shape is that of tcx.c;
+ * idisk->lock stands where RTNL stands there.
+ */
+#include <linux/bpf.h>
+#include <linux/bpf_mprog.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include "../../block/blk.h"
+#include "blk_attach.h"
+
+/*
+ * Opened for reading is enough, together with the permission to write: a
+ * mounted device may refuse to be opened for writing
+ * (CONFIG_BLK_DEV_WRITE_MOUNTED), and closing it after that makes udev rescan.
+ */
+static struct file *blk_fget(u32 fd)
+{
+	struct file *file = fget(fd);
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (!S_ISBLK(file_inode(file)->i_mode)) {
+		fput(file);
+		return ERR_PTR(-ENOTBLK);
+	}
+	if (!(file->f_mode & FMODE_READ)) {
+		fput(file);
+		return ERR_PTR(-EBADF);
+	}
+	return file;
+}
+
+struct file *blk_fget_attach(u32 fd)
+{
+	struct file *file;
+	int ret;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return ERR_PTR(-EPERM);
+	file = blk_fget(fd);
+	if (IS_ERR(file))
+		return file;
+	ret = file_permission(file, MAY_WRITE);
+	if (ret) {
+		fput(file);
+		return ERR_PTR(ret);
+	}
+	return file;
+}
+
+static bool blk_prog_uses_map(struct bpf_prog *prog, struct bpf_map *map)
+{
+	bool found = false;
+	u32 i;
+
+	mutex_lock(&prog->aux->used_maps_mutex);
+	for (i = 0; i < prog->aux->used_map_cnt && !found; i++)
+		found = prog->aux->used_maps[i] == map;
+	mutex_unlock(&prog->aux->used_maps_mutex);
+	return found;
+}
+
+/* Return: -ELOOP if a target stacks on @bdev, 0 if none does. */
+static int blk_prog_check_targets(struct bpf_prog *prog,
+				  struct block_device *bdev)
+{
+	int ret = 0;
+	u32 i;
+
+	mutex_lock(&prog->aux->used_maps_mutex);
+	for (i = 0; i < prog->aux->used_map_cnt && !ret; i++) {
+		struct bpf_map *map = prog->aux->used_maps[i];
+
+		if (map->map_type == BPF_MAP_TYPE_BLKDEV &&
+		    blkdev_map_stacks_on(map, bdev))
+			ret = -ELOOP;
+	}
+	mutex_unlock(&prog->aux->used_maps_mutex);
+	return ret;
+}
+
+/* Only programs that can redirect need the system-wide lock. */
+static bool blk_prog_has_targets(struct bpf_prog *prog)
+{
+	bool found = false;
+	u32 i;
+
+	mutex_lock(&prog->aux->used_maps_mutex);
+	for (i = 0; i < prog->aux->used_map_cnt && !found; i++)
+		found = prog->aux->used_maps[i]->map_type ==
+			BPF_MAP_TYPE_BLKDEV;
+	mutex_unlock(&prog->aux->used_maps_mutex);
+	return found;
+}
+
+static struct blk_interposer_list *
+blk_list_locked(struct blk_interposer_disk *idisk, struct block_device *bdev)
+{
+	return rcu_dereference_protected(bdev->bd_interposer_list,
+					 lockdep_is_held(&idisk->lock));
+}
+
+static bool blk_list_uses_map(struct blk_interposer_list *list,
+			      struct bpf_map *map)
+{
+	u32 i;
+
+	for (i = 0; list && i < list->count; i++)
+		if (blk_prog_uses_map(list->slots[i].prog, map))
+			return true;
+	return false;
+}
+
+/* Return: next device from *idx on whose list uses the map, with a reference. */
+static struct block_device *blk_next_user(struct blk_interposer_disk *idisk,
+					  struct bpf_map *map,
+					  unsigned long *idx)
+{
+	struct block_device *part, *found = NULL;
+
+	mutex_lock(&idisk->lock);
+	xa_for_each_start(&idisk->disk->part_tbl, *idx, part, *idx) {
+		if (blk_list_uses_map(blk_list_locked(idisk, part), map) &&
+		    kobject_get_unless_zero(&part->bd_device.kobj)) {
+			found = part;
+			break;
+		}
+	}
+	mutex_unlock(&idisk->lock);
+	return found;
+}
+
+/**
+ * blk_interposer_check_target_users - may a map get this target?
+ * @map: a BPF_MAP_TYPE_BLKDEV map
+ * @target: redirect target
+ *
+ * Context: may sleep, blk_interposer_topology_lock held: no program that uses
+ * a device map is attached meanwhile.
+ * Return: 0, or -ELOOP if the target stacks on a device whose programs use the
+ * map.
+ */
+int blk_interposer_check_target_users(struct bpf_map *map,
+				      struct blk_interposer_target *target)
+{
+	struct blk_interposer_disk *idisk;
+	struct block_device *part;
+	unsigned long idx;
+	int ret = 0;
+
+	lockdep_assert_held(&blk_interposer_topology_lock);
+	mutex_lock(&blk_interposer_disks_lock);
+	list_for_each_entry(idisk, &blk_interposer_disks, node) {
+		for (idx = 0; (part = blk_next_user(idisk, map, &idx)); idx++) {
+			if (blk_interposer_stacks_on(target, part))
+				ret = -ELOOP;
+			put_device(&part->bd_device);
+		}
+	}
+	mutex_unlock(&blk_interposer_disks_lock);
+	return ret;
+}
+
+static struct blk_interposer_slot *
+blk_list_find(struct blk_interposer_list *list, struct bpf_prog *prog)
+{
+	u32 i;
+
+	for (i = 0; list && i < list->count; i++)
+		if (list->slots[i].prog == prog)
+			return &list->slots[i];
+	return NULL;
+}
+
+/* Counters stay with their program, or their link, from list to list. */
+static void blk_list_fill(struct blk_interposer_list *list,
+			  struct blk_interposer_list *old,
+			  struct bpf_mprog_entry *entry,
+			  struct blk_interposer_counters *fresh)
+{
+	struct blk_interposer_slot *slot, *before;
+	struct bpf_tuple tuple = {};
+	struct bpf_mprog_fp *fp;
+	struct bpf_mprog_cp *cp;
+
+	list->count = 0;
+	bpf_mprog_foreach_tuple(entry, fp, cp, tuple) {
+		slot = &list->slots[list->count++];
+		slot->prog = tuple.prog;
+		slot->of_link = tuple.link;
+		if (tuple.link) {
+			slot->counters = blk_link(tuple.link)->counters;
+			slot->cookie = blk_link(tuple.link)->cookie;
+		} else {
+			before = blk_list_find(old, tuple.prog);
+			slot->counters = before ? before->counters : fresh;
+			slot->cookie = 0;
+		}
+		slot->stats = slot->counters->stats;
+	}
+}
+
+/* What @old had and @list has not, except what belongs to a link. */
+static void blk_list_drop(struct blk_interposer_list *list,
+			  struct blk_interposer_list *old)
+{
+	u32 i;
+
+	for (i = 0; old && i < old->count; i++)
+		if (!old->slots[i].of_link &&
+		    !blk_list_find(list, old->slots[i].prog))
+			blk_interposer_counters_put(old->slots[i].counters);
+}
+
+/* Publish what bpf_mprog made of the list. Nothing in here can fail. */
+static void blk_publish(struct blk_change *c, struct blk_interposer *ip,
+			struct bpf_mprog_entry *entry)
+{
+	struct blk_interposer_list *list = &ip->lists[ip->idle];
+	struct blk_interposer_list *old;
+
+	old = blk_list_locked(c->idisk, c->bdev);
+	list->bdev = c->bdev;
+	blk_list_fill(list, old, entry, c->counters);
+	c->activated = blk_interposer_publish(c->idisk, c->bdev,
+					      list->count ? list : NULL);
+	blk_list_drop(list, old);
+	ip->idle = !ip->idle;
+	ip->entry = entry;
+}
+
+int blk_attach_locked(struct blk_change *c)
+{
+	struct blk_link *blk = c->link ? blk_link(c->link) : NULL;
+	struct bpf_mprog_entry *entry;
+	struct blk_interposer *ip;
+	int ret;
+
+	if (!blk_interposer_bdev_live(c->bdev))
+		return -ENODEV;
+	ip = blk_interposer_fetch(c->idisk, c->bdev);
+	if (!ip)
+		return -ENOMEM;
+	ret = bpf_mprog_attach(ip->entry, &entry, c->prog, c->link, c->replace,
+			       c->flags & ~BPF_F_BLK_BARRIER, c->id_or_fd,
+			       c->revision);
+	if (ret)
+		return ret;
+	blk_publish(c, ip, entry);
+	bpf_mprog_commit(entry);
+	/* Under the lock: from here on it may be uninstalled. */
+	if (blk)
+		blk->bdev = c->bdev;
+	return 0;
+}
+
+/**
+ * blk_change_run - change a list with the locks it needs
+ * @c: the change
+ * @change: makes it, with idisk->lock held
+ *
+ * Context: may sleep.
+ * Return: that of @change, or -ELOOP if a target of the program stacks on the
+ * device.
+ */
+int blk_change_run(struct blk_change *c, int (*change)(struct blk_change *c))
+{
+	bool targets = blk_prog_has_targets(c->prog);
+	unsigned int noio;
+	int ret = 0;
+
+	blk_interposer_key_get();
+	if (targets) {
+		mutex_lock(&blk_interposer_topology_lock);
+		ret = blk_prog_check_targets(c->prog, c->bdev);
+	}
+	if (!ret) {
+		mutex_lock(&c->idisk->lock);
+		noio = memalloc_noio_save();
+		ret = change(c);
+		memalloc_noio_restore(noio);
+		mutex_unlock(&c->idisk->lock);
+	}
+	if (targets)
+		mutex_unlock(&blk_interposer_topology_lock);
+	if (!c->activated)
+		blk_interposer_key_put();
+	return ret;
+}
+
+/**
+ * blk_attach - attach a program or link
+ * @c: with a device that the caller has open
+ *
+ * Context: may sleep.
+ * Return: as blk_prog_attach().
+ */
+int blk_attach(struct blk_change *c)
+{
+	return blk_change_run(c, blk_attach_locked);
+}
+
+/* Does not allocate: it must not fail. */
+int blk_detach_locked(struct blk_change *c)
+{
+	struct blk_interposer *ip = c->bdev->bd_interposer;
+	struct bpf_mprog_entry *entry;
+	int ret;
+
+	if (!ip)
+		return -ENOENT;
+	ret = bpf_mprog_detach(ip->entry, &entry, c->prog, c->link,
+			       c->flags & ~BPF_F_BLK_BARRIER, c->id_or_fd,
+			       c->revision);
+	if (ret)
+		return ret;
+	blk_publish(c, ip, entry);
+	bpf_mprog_commit(entry);
+	return 0;
+}
+
+/**
+ * blk_prog_attach - BPF_PROG_ATTACH with BPF_BLK_SUBMIT
+ * @attr: target_fd is a block device open for reading
+ * @prog: the program; the list takes the reference over on success
+ *
+ * Context: may sleep.
+ * Return: 0; -EBADF: target_fd is not open, or not for reading; -ENOTBLK: it
+ * is no block device; -EPERM: no CAP_SYS_ADMIN; -EACCES: no permission to
+ * write to the device; -EOPNOTSUPP: blk_interposer=off; -ENODEV: the device
+ * was removed; -ELOOP: a target of the program stacks on the device; -EINTR,
+ * -ETIMEDOUT, -ENOMEM, -ENFILE from the barrier: the change stands; and what
+ * bpf_mprog_attach() returns: -ESTALE: not the expected revision, -EEXIST:
+ * attached already, -ENOENT: no such relative or replaced program, -ERANGE:
+ * contradictory or full, -EINVAL, -EBUSY.
+ */
+int blk_prog_attach(const union bpf_attr *attr, struct bpf_prog *prog)
+{
+	struct blk_change c = {
+		.prog = prog,
+		.flags = attr->attach_flags,
+		.id_or_fd = attr->relative_fd,
+		.revision = attr->expected_revision,
+	};
+	struct file *file;
+	int ret = -ENOMEM;
+
+	if (!blk_interposer_enabled())
+		return -EOPNOTSUPP;
+	file = blk_fget_attach(attr->target_fd);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	c.bdev = blk_file_bdev(file);
+	c.idisk = blk_interposer_disk_get(c.bdev->bd_disk);
+	if (!c.idisk)
+		goto out_file;
+	c.counters = blk_interposer_counters_alloc();
+	if (!c.counters)
+		goto out_disk;
+	if (c.flags & BPF_F_REPLACE) {
+		c.replace = bpf_prog_get_type(attr->replace_bpf_fd, prog->type);
+		if (IS_ERR(c.replace)) {
+			ret = PTR_ERR(c.replace);
+			c.replace = NULL;
+			goto out_counters;
+		}
+	}
+	ret = blk_attach(&c);
+	if (ret)
+		goto out_replace;
+	c.counters = NULL;
+	if (c.flags & BPF_F_BLK_BARRIER) {
+		ret = blk_interposer_barrier(c.bdev->bd_disk);
+		/* Our caller drops its reference; the list keeps one. */
+		if (ret)
+			bpf_prog_inc(prog);
+	}
+out_replace:
+	if (c.replace)
+		bpf_prog_put(c.replace);
+out_counters:
+	blk_interposer_counters_put(c.counters);
+out_disk:
+	blk_interposer_disk_put(c.idisk);
+out_file:
+	fput(file);
+	return ret;
+}
+
+/**
+ * blk_prog_detach - BPF_PROG_DETACH with BPF_BLK_SUBMIT
+ * @attr: target_fd is a block device open for reading
+ * @prog: the program, or NULL with a position
+ *
+ * Context: may sleep.
+ * Return: 0; -ENOENT: not attached; -EBUSY: it belongs to a link; otherwise as
+ * blk_prog_attach().
+ */
+int blk_prog_detach(const union bpf_attr *attr, struct bpf_prog *prog)
+{
+	struct blk_change c = {
+		.prog = prog,
+		.flags = attr->attach_flags,
+		.id_or_fd = attr->relative_fd,
+		.revision = attr->expected_revision,
+	};
+	struct file *file;
+	int ret = -ENOENT;
+
+	file = blk_fget_attach(attr->target_fd);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	c.bdev = blk_file_bdev(file);
+	/* Pairs with the release in blk_interposer_disk_get(). */
+	c.idisk = smp_load_acquire(&c.bdev->bd_disk->interposer);
+	if (!c.idisk)
+		goto out;
+	mutex_lock(&c.idisk->lock);
+	ret = blk_detach_locked(&c);
+	mutex_unlock(&c.idisk->lock);
+	if (!ret && c.flags & BPF_F_BLK_BARRIER)
+		ret = blk_interposer_barrier(c.bdev->bd_disk);
+out:
+	fput(file);
+	return ret;
+}
+
+/**
+ * blk_interposer_release_progs - give back what an attach point holds
+ * @ip: attach point of a device that is gone; no bio runs its list
+ *
+ * Context: may sleep, idisk->lock held.
+ */
+void blk_interposer_release_progs(struct blk_interposer *ip)
+{
+	struct blk_interposer_list *list = &ip->lists[!ip->idle];
+	struct bpf_tuple tuple = {};
+	struct bpf_mprog_fp *fp;
+	struct bpf_mprog_cp *cp;
+
+	blk_list_drop(NULL, list);
+	bpf_mprog_foreach_tuple(ip->entry, fp, cp, tuple) {
+		if (tuple.link)
+			blk_link(tuple.link)->bdev = NULL;
+		else
+			bpf_prog_put(tuple.prog);
+	}
+}
+
+/* User space says how large its struct is, and gets that much. */
+int blk_stats_to_user(void __user *to, u32 size,
+		      struct blk_interposer_counters *counters)
+{
+	struct bpf_blk_stats stats;
+	u32 len = min_t(u32, size, sizeof(stats));
+
+	blk_interposer_stats_sum(counters, &stats);
+	if (copy_to_user(to, &stats, len) ||
+	    clear_user(to + len, size - len))
+		return -EFAULT;
+	return 0;
+}
+
+static int blk_query_stats(const union bpf_attr *attr,
+			   struct blk_interposer_disk *idisk,
+			   struct block_device *bdev)
+{
+	void __user *to = u64_to_user_ptr(attr->query.blk_stats);
+	u32 size = attr->query.blk_stats_size;
+	struct blk_interposer_list *list;
+	u32 i;
+
+	list = blk_list_locked(idisk, bdev);
+	if (!to || !list)
+		return 0;
+	for (i = 0; i < min(list->count, attr->query.count); i++)
+		if (blk_stats_to_user(to + (size_t)i * size, size,
+				      list->slots[i].counters))
+			return -EFAULT;
+	return 0;
+}
+
+/**
+ * blk_prog_query - BPF_PROG_QUERY with BPF_BLK_SUBMIT
+ * @attr: target_fd is a block device open for reading
+ * @uattr: where the answer goes
+ *
+ * Context: may sleep.
+ * Return: 0; -EBADF, -ENOTBLK as blk_prog_attach(); -EINVAL: blk_stats without
+ * blk_stats_size, or one that is larger than a page; -ENOSPC, -EFAULT from
+ * bpf_mprog_query().
+ */
+int blk_prog_query(const union bpf_attr *attr, union bpf_attr __user *uattr)
+{
+	struct blk_interposer_disk *idisk;
+	struct block_device *bdev;
+	struct file *file;
+	int ret, err;
+
+	if (!attr->query.blk_stats != !attr->query.blk_stats_size ||
+	    attr->query.blk_stats_size > PAGE_SIZE)
+		return -EINVAL;
+	file = blk_fget(attr->query.target_fd);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	bdev = blk_file_bdev(file);
+	/* Pairs with the release in blk_interposer_disk_get(). */
+	idisk = smp_load_acquire(&bdev->bd_disk->interposer);
+	if (!idisk) {
+		ret = bpf_mprog_query(attr, uattr, NULL);
+		goto out;
+	}
+	mutex_lock(&idisk->lock);
+	ret = bpf_mprog_query(attr, uattr, bdev->bd_interposer ?
+			      bdev->bd_interposer->entry : NULL);
+	if (!ret || ret == -ENOSPC) {
+		err = blk_query_stats(attr, idisk, bdev);
+		if (err)
+			ret = err;
+	}
+	mutex_unlock(&idisk->lock);
+out:
+	fput(file);
+	return ret;
+}
