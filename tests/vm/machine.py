@@ -6,6 +6,7 @@ plan, env, images/, log/. Events come over a virtio-serial port into
 `events`; the kernel's console goes to `console`.
 """
 
+import fcntl
 import os
 import shlex
 import shutil
@@ -29,7 +30,7 @@ CMDLINE = (
     "loop.max_loop=8 null_blk.nr_devices=0 zram.num_devices=0 "
     "brd.rd_nr=2 brd.rd_size=65536 nbd.nbds_max=4 "
     "scsi_debug.add_host=0 scsi_debug.dev_size_mb=64 "
-    "scsi_debug.per_host_store=1 raid=noautodetect"
+    "scsi_debug.per_host_store=1 raid=noautodetect no_timer_check"
 )
 
 
@@ -70,6 +71,32 @@ def _kvm_boots():
     except subprocess.TimeoutExpired:
         return False
     return b"Kernel panic" in done.stdout
+
+
+class Slot:
+    """A user's machines share the processors: no more run at a time.
+
+    A test that has to wait for a processor misses its time limit.
+    """
+
+    def __enter__(self):
+        base = os.environ.get("BLKI_CACHE") or Path(os.environ.get(
+            "XDG_CACHE_HOME", Path.home() / ".cache")) / "blk_interposer"
+        Path(base).mkdir(parents=True, exist_ok=True)
+        slots = [open(Path(base) / f"vm-slot-{i}", "w", encoding="ascii")
+                 for i in range(max(1, os.cpu_count()))]
+        while True:
+            for slot in slots:
+                try:
+                    fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                self.held = slot
+                return self
+            time.sleep(0.2)
+
+    def __exit__(self, *_):
+        self.held.close()
 
 
 class Machine:
