@@ -30,7 +30,7 @@ CMDLINE = (
     "loop.max_loop=8 null_blk.nr_devices=0 zram.num_devices=0 "
     "brd.rd_nr=2 brd.rd_size=65536 nbd.nbds_max=4 "
     "scsi_debug.add_host=0 scsi_debug.dev_size_mb=64 "
-    "scsi_debug.per_host_store=1 raid=noautodetect no_timer_check"
+    "scsi_debug.per_host_store=1 raid=noautodetect"
 )
 
 
