@@ -117,6 +117,7 @@ leak_scan() {
 }
 
 open_shell() {
+	# shellcheck disable=SC2016
 	TERM=${BLKI_TERM:-linux} setsid -c -w bash -c \
 		'stty sane rows "$BLKI_ROWS" cols "$BLKI_COLS"
 		exec bash --rcfile tests/vm/shellrc -i' \
