@@ -3,15 +3,16 @@
 
 DESCRIPTION="bpftool prog attach and detach put programs where they are told to, and say why if they cannot."
 REQUIRES="cmd:jq"
+TIMEOUT=120
 
 . "$BLKI_ROOT/tests/lib/bpftool.sh"
 
 attach() {
-	"$BPFTOOL" prog attach "${@:1:2}" blk_submit dev "${@:3}"
+	bpft prog attach "${@:1:2}" blk_submit dev "${@:3}"
 }
 
 detach() {
-	"$BPFTOOL" prog detach "${@:1:2}" blk_submit dev "${@:3}"
+	bpft prog detach "${@:1:2}" blk_submit dev "${@:3}"
 }
 
 expect_chain() {
@@ -59,14 +60,14 @@ refusals() {
 	expect_error "no such device" "/dev/nope: No such file" \
 		attach name tools_fail nope
 	expect_error "no device" "expected 'dev DEVICE'" \
-		"$BPFTOOL" prog attach name tools_fail blk_submit "$dev"
+		bpft prog attach name tools_fail blk_submit "$dev"
 	expect_error "two places" "specified multiple times" \
 		attach name tools_fail "$dev" before name tools_pass \
 		after name tools_pass
 	expect_error "unknown word" "what is 'beside'" \
 		attach name tools_fail "$dev" beside name tools_pass
 	expect_error "errors are JSON with -j" '^\{"error":".*File exists' \
-		"$BPFTOOL" -j prog attach name tools_pass blk_submit dev "$dev"
+		bpft -j prog attach name tools_pass blk_submit dev "$dev"
 	expect_chain "nothing changed" "$dev" "tools_cookie tools_pass"
 }
 
@@ -95,7 +96,7 @@ test_run() {
 	ok "attach, read-only device" attach name tools_cookie "$dev"
 	ok "detach" detach name tools_cookie "$dev"
 	expect_eq "JSON of a success is null" \
-		"$("$BPFTOOL" -j prog detach name tools_pass blk_submit dev "$dev")" \
+		"$(bpft -j prog detach name tools_pass blk_submit dev "$dev")" \
 		null
 	expect_chain "nothing is left" "$dev" ""
 

@@ -3,6 +3,7 @@
 
 DESCRIPTION="bpftool link shows device, cookie and counters of a block link, detaches it, and shows when its device is gone."
 REQUIRES="cmd:jq"
+TIMEOUT=120
 
 . "$BLKI_ROOT/tests/lib/bpftool.sh"
 
@@ -16,40 +17,42 @@ make_link() {
 }
 
 link_json() {
-	"$BPFTOOL" -j link show | jq -r ".[] | select(.type == \"blk\") | $1"
-}
-
-link_plain() {
-	"$BPFTOOL" link show
+	bpft -j link show | jq -r ".[] | select(.type == \"blk\") | $1"
 }
 
 shown() {
-	local dev=$1 maj min
+	local dev=$1 maj min json text
 
 	maj=$(($(stat -c 0x%t "$dev")))
 	min=$(($(stat -c 0x%T "$dev")))
+	json=$(link_json .)
+	of_json() {
+		jq -r "$1" <<<"$json"
+	}
 	expect_eq "device, by name and number" \
-		"$(link_json '[.devname, .major, .minor] | @csv')" \
+		"$(of_json '[.devname, .major, .minor] | @csv')" \
 		"\"${dev#/dev/}\",$maj,$min"
-	expect_eq "attach type" "$(link_json .attach_type)" blk_submit
-	expect_eq "cookie" "$(link_json .cookie)" 18446744073709551615
-	expect_eq "not defunct" "$(link_json .defunct)" false
-	expect_eq "counters" "$(link_json '[.verdicts.pass.bios,
+	expect_eq "attach type" "$(of_json .attach_type)" blk_submit
+	expect_eq "cookie" "$(of_json .cookie)" 4503599627370497
+	expect_eq "not defunct" "$(of_json .defunct)" false
+	expect_eq "counters" "$(of_json '[.verdicts.pass.bios,
 		.verdicts.pass.sectors, .verdicts.fail.bios] | @csv')" "5,40,1"
 	expect_eq "the device's list names the link" \
-		"$(blk_json "$dev" '.progs[0].link_id')" "$(link_json .id)"
-	expect_output "plain: header" '^[0-9]+: blk  prog [0-9]+' link_plain
-	expect_output "plain: device" "dev ${dev#/dev/}\($maj:$min\)  cookie 18446744073709551615" \
-		link_plain
-	expect_output "plain: counters" \
-		'pass 5 bios 40 sectors  fail 1 bios 8 sectors' link_plain
+		"$(blk_json "$dev" '.progs[0].link_id')" "$(of_json .id)"
+
+	text=$(bpft link show)
+	expect_match "plain: header" "$text" '^[0-9]+: blk  prog [0-9]+'
+	expect_match "plain: device" "$text" \
+		"dev ${dev#/dev/}\($maj:$min\)  cookie 4503599627370497"
+	expect_match "plain: counters" "$text" \
+		'pass 5 bios 40 sectors  fail 1 bios 8 sectors'
 }
 
 test_run() {
 	local dev num
 
 	dev=$(new_null_blk)
-	make_link "$dev" 18446744073709551615
+	make_link "$dev" 4503599627370497
 	read_4k "$dev" 5
 	expect_fail "the policy is in charge" \
 		dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct status=none
@@ -57,10 +60,10 @@ test_run() {
 
 	expect_error "a program of a link is not detached by itself" \
 		'Device or resource busy .it is attached by a link' \
-		"$BPFTOOL" prog detach name tools_fail blk_submit dev "$dev"
+		bpft prog detach name tools_fail blk_submit dev "$dev"
 	expect_fail "unknown word" \
-		"$BPFTOOL" link detach pinned "$PIN" barriers
-	ok "detach with barrier" "$BPFTOOL" link detach pinned "$PIN" barrier
+		bpft link detach pinned "$PIN" barriers
+	ok "detach with barrier" bpft link detach pinned "$PIN" barrier
 	expect_eq "it has left the device" "$(chain "$dev")" ""
 	expect_eq "and says so" "$(link_json '[.devname, .defunct] | join(" ")')" \
 		"(detached) true"
@@ -73,6 +76,7 @@ test_run() {
 	ok "the device goes away" undo_null_blk "$(null_blk_dir "$dev")"
 	expect_eq "the link is defunct" "$(link_json .defunct)" true
 	expect_eq "and names no other device" "$(link_json .devname)" "(detached)"
-	expect_output "plain: defunct" "dev \(detached\)\($num\)  defunct" link_plain
-	ok "it can still be detached" "$BPFTOOL" link detach pinned "$PIN"
+	expect_output "plain: defunct" "dev \(detached\)\($num\)  defunct" \
+		bpft link show
+	ok "it can still be detached" bpft link detach pinned "$PIN"
 }

@@ -3,17 +3,18 @@
 
 DESCRIPTION="bpftool map creates device maps, fills them by device name, and dumps what is in them."
 REQUIRES="cmd:jq"
+TIMEOUT=120
 
 . "$BLKI_ROOT/tests/lib/bpftool.sh"
 
 MAP=/sys/fs/bpf/tools_map
 
 update() {
-	"$BPFTOOL" map update pinned $MAP key "$1" 0 0 0 value "${@:2}"
+	bpft map update pinned $MAP key "$1" 0 0 0 value "${@:2}"
 }
 
 entry() {
-	"$BPFTOOL" -j map dump pinned "${2:-$MAP}" |
+	bpft -j map dump pinned "${2:-$MAP}" |
 		jq -r ".[] | select(.key[0] == \"0x0$1\") |
 			[.devname, .read_only, .gone] | join(\" \")"
 }
@@ -22,10 +23,10 @@ own_map() {
 	local one=$1 two=$2
 
 	at_exit rm -f $MAP
-	ok "create" "$BPFTOOL" map create $MAP type blkdev key 4 value 8 \
+	ok "create" bpft map create $MAP type blkdev key 4 value 8 \
 		entries 4 name tools_map
 	expect_output "an empty map" '^Found 0 elements$' \
-		"$BPFTOOL" map dump pinned $MAP
+		bpft map dump pinned $MAP
 	ok "update" update 0 dev "$one"
 	ok "update, read-only and only if free" \
 		update 1 dev "${two#/dev/}" read_only noexist
@@ -34,17 +35,17 @@ own_map() {
 	expect_eq "a device" "$(entry 0)" "${one#/dev/} false false"
 	expect_eq "a read-only one" "$(entry 1)" "${two#/dev/} true false"
 	expect_output "plain" "^key: 00 00 00 00  dev: ${one#/dev/}\([0-9:]+\)  $" \
-		"$BPFTOOL" map dump pinned $MAP
+		bpft map dump pinned $MAP
 	expect_output "plain, read-only" \
 		"^key: 01 00 00 00  dev: ${two#/dev/}\([0-9:]+\)  read_only" \
-		"$BPFTOOL" map dump pinned $MAP
+		bpft map dump pinned $MAP
 	expect_output "only what is there" '^Found 2 elements$' \
-		"$BPFTOOL" map dump pinned $MAP
+		bpft map dump pinned $MAP
 	expect_error "not a block device" "Block device required" \
 		update 2 dev /dev/null
 	expect_error "a number is no device" "expected 'dev DEVICE'" \
 		update 2 1 2 3 4 5 6 7 8
-	ok "delete" "$BPFTOOL" map delete pinned $MAP key 1 0 0 0
+	ok "delete" bpft map delete pinned $MAP key 1 0 0 0
 	expect_eq "deleted" "$(entry 1)" ""
 	ok "the other device goes away" undo_null_blk "$(null_blk_dir "$one")"
 	expect_eq "gone" "$(entry 0)" "(gone) false true"
@@ -56,17 +57,17 @@ map_of_program() {
 
 	at_exit rm -rf $dir
 	load_prog tools_redirect pinmaps $dir
-	must "$BPFTOOL" map update pinned $dir/tools_targets key 0 0 0 0 \
+	must bpft map update pinned $dir/tools_targets key 0 0 0 0 \
 		value dev "$two"
 	expect_eq "JSON" "$(entry 0 $dir/tools_targets)" "${two#/dev/} false false"
 	expect_output "plain" "${two#/dev/}" \
-		"$BPFTOOL" map dump pinned $dir/tools_targets
-	must "$BPFTOOL" prog attach name tools_redirect blk_submit dev "$one"
+		bpft map dump pinned $dir/tools_targets
+	must bpft prog attach name tools_redirect blk_submit dev "$one"
 	must dd if=/dev/urandom of="$two" bs=4k count=1 oflag=direct status=none
 	ok "bios go to the device" cmp -n 4096 "$one" "$two"
 	expect_num "and are counted" \
 		"$(blk_json "$one" '.progs[0].verdicts.redirect.bios')" -gt 0
-	must "$BPFTOOL" prog detach name tools_redirect blk_submit dev "$one"
+	must bpft prog detach name tools_redirect blk_submit dev "$one"
 }
 
 test_run() {

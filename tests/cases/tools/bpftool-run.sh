@@ -15,7 +15,7 @@ describe() {
 }
 
 run() {
-	"$BPFTOOL" "$@" prog run pinned /sys/fs/bpf/tools_fail \
+	bpft "$@" prog run pinned /sys/fs/bpf/tools_fail \
 		ctx_in "$TMP/ctx" ctx_out -
 }
 

@@ -101,11 +101,11 @@ static const char *attach_hint(int err)
 int blk_prog_attach(int progfd, int argc, char **argv)
 {
 	LIBBPF_OPTS(bpf_prog_attach_opts, opts);
-	int fd, err = -EINVAL;
+	int fd, err = -1;
 
 	fd = blk_parse_dev(&argc, &argv, O_RDONLY);
 	if (fd < 0)
-		return fd;
+		return -1;
 
 	while (argc) {
 		if (is_prefix(*argv, "barrier")) {
@@ -126,7 +126,7 @@ int blk_prog_attach(int progfd, int argc, char **argv)
 			if (opts.relative_fd < 0)
 				goto exit_close;
 		} else {
-			err = BAD_ARG();
+			BAD_ARG();
 			goto exit_close;
 		}
 	}
@@ -142,7 +142,7 @@ exit_close:
 	if (opts.relative_fd > 0)
 		close(opts.relative_fd);
 	close(fd);
-	return err;
+	return err ? -1 : 0;
 }
 
 int blk_prog_detach(int progfd, int argc, char **argv)
@@ -152,7 +152,7 @@ int blk_prog_detach(int progfd, int argc, char **argv)
 
 	fd = blk_parse_dev(&argc, &argv, O_RDONLY);
 	if (fd < 0)
-		return fd;
+		return -1;
 
 	if (argc && is_prefix(*argv, "barrier")) {
 		opts.flags |= BPF_F_BLK_BARRIER;
@@ -174,7 +174,7 @@ int blk_prog_detach(int progfd, int argc, char **argv)
 
 exit_close:
 	close(fd);
-	return err;
+	return err ? -1 : 0;
 }
 
 static int query_chain(int fd, struct blk_chain *chain)
@@ -270,7 +270,7 @@ static int show_chain(int fd, __u32 dev, bool also_empty)
 		p_err("can't query block device %u:%u: %s%s", major(dev),
 		      minor(dev), strerror(-err),
 		      err == -EINVAL ? " (kernel without block interposer?)" : "");
-		return err;
+		return -1;
 	}
 
 	if (!chain.count && !also_empty)
@@ -357,7 +357,7 @@ static int show_all(void)
 	n = scandir(SYSFS_CLASS_BLOCK, &entries, not_hidden, versionsort);
 	if (n < 0) {
 		p_err("can't read " SYSFS_CLASS_BLOCK ": %s", strerror(errno));
-		return -errno;
+		return -1;
 	}
 
 	if (json_output)
@@ -383,12 +383,12 @@ static int do_show(int argc, char **argv)
 
 	fd = blk_parse_dev(&argc, &argv, O_RDONLY);
 	if (fd < 0)
-		return fd;
+		return -1;
 	if (argc) {
 		err = BAD_ARG();
 	} else if (fstat(fd, &st)) {
-		err = -errno;
-		p_err("can't stat block device: %s", strerror(-err));
+		p_err("can't stat block device: %s", strerror(errno));
+		err = -1;
 	} else {
 		err = show_chain(fd, st.st_rdev, true);
 	}
