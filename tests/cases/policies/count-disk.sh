@@ -3,6 +3,7 @@
 
 DESCRIPTION="The count policy's tables agree with what was done to a disk, also by whom."
 REQUIRES="cmd:jq cmd:blkdiscard"
+TIMEOUT=180
 
 # dump MAP: [{key, values}] with the values of all CPUs as BTF shows them.
 dump() {

@@ -3,6 +3,7 @@
 
 DESCRIPTION="A protected range survives writes, discards and zeroing, and what lies beside it does not."
 REQUIRES="cmd:jq cmd:blkdiscard"
+TIMEOUT=180
 
 SECTORS=4096
 RANGES=100-199,1000-1007
@@ -116,15 +117,20 @@ check_whole_device() {
 }
 
 test_run() {
-	check_device "$(disk 0)"
+	local disk null ram
+
+	disk=$(disk 0)
+	null=$(new_null_blk)
+	ram=$(new_brd)
+	check_device "$disk"
 	check_discard
 	must bioctl detach "$DEV" protect
 	ok "once detached, the range can be written" write_both 100 100
 	ok "and is" as_wanted
 
-	check_device "$(new_null_blk)"
+	check_device "$null"
 	must bioctl detach "$DEV" protect
-	check_device "$(new_brd)"
+	check_device "$ram"
 	must bioctl detach "$DEV" protect
 	check_partition
 	check_whole_device

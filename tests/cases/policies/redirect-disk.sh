@@ -3,6 +3,7 @@
 
 DESCRIPTION="Ranges of a disk live on two other disks: reads, writes, discards and flushes reach them, and only them."
 REQUIRES="cmd:fio cmd:jq"
+TIMEOUT=180
 
 # Eight MiB; one range goes to each target, at another sector.
 SECTORS=16384
@@ -144,16 +145,18 @@ check_read_only() {
 }
 
 test_run() {
-	local disk0 disk1 disk2
+	local disk0 disk1 disk2 null ram
 
 	disk0=$(disk 0)
 	disk1=$(disk 1)
 	disk2=$(disk 2)
+	null=$(new_null_blk)
+	ram=$(new_brd)
 	check_devices "$disk0" "$disk1" "$disk2"
 	check_flush "$disk0" "$disk1"
 	check_discard "$disk0" "$disk1"
 	check_missing "$disk0" "$disk1"
 	check_read_only "$disk0" "$disk1"
-	check_devices "$(new_null_blk)" "$(new_brd)" "$disk1"
-	check_devices "$(new_brd)" "$(new_null_blk)" "$disk1"
+	check_devices "$null" "$ram" "$disk1"
+	check_devices "$ram" "$null" "$disk1"
 }

@@ -3,6 +3,7 @@
 
 DESCRIPTION="Two exchanged ranges of a disk read and write each other's sectors, however bios straddle their borders."
 REQUIRES="cmd:fio"
+TIMEOUT=180
 
 SECTORS=16384
 A=1001
@@ -54,7 +55,12 @@ check_device() {
 }
 
 test_run() {
-	check_device "$(disk 0)"
-	check_device "$(new_null_blk)"
-	check_device "$(new_brd)"
+	local disk null ram
+
+	disk=$(disk 0)
+	null=$(new_null_blk)
+	ram=$(new_brd)
+	check_device "$disk"
+	check_device "$null"
+	check_device "$ram"
 }
