@@ -38,16 +38,28 @@ cache_paths() {
 	mkdir -p "$CACHE"
 }
 
-# Held until the process ends; children that run under the lock see
-# BLKI_LOCKED and do not take it again.
+# cache_lock NAME: held until the process ends; children that run under it see
+# it in BLKI_LOCKED and do not take it again. Each flavour has a source tree and
+# a lock of its own, so that the long build of one does not hold up the other.
 cache_lock() {
-	[ -z "${BLKI_LOCKED:-}" ] || return 0
-	exec {LOCK_FD}>"$CACHE/lock"
+	local name=$1
+
+	[[ " ${BLKI_LOCKED:-} " != *" $name "* ]] || return 0
+	exec {LOCK_FD}>"$CACHE/lock-$name"
 	if ! flock -n "$LOCK_FD"; then
-		say "waiting for another build that uses $CACHE"
+		say "waiting for another build that uses $CACHE ($name)"
 		flock "$LOCK_FD"
 	fi
-	export BLKI_LOCKED=1
+	export BLKI_LOCKED="${BLKI_LOCKED:-} $name"
+}
+
+# source_tree FLAVOUR: where its source is.
+source_tree() {
+	if [ "$1" = base ]; then
+		echo "$CACHE/src"
+	else
+		echo "$CACHE/src-$1"
+	fi
 }
 
 jobs_wanted() {
