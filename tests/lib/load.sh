@@ -139,6 +139,11 @@ new_view() {
 	new_dm "$1" "0 $(blockdev --getsz "$2") linear $2 0"
 }
 
+# The node goes, too, without udev.
+remove_dm() {
+	dmsetup remove --noudevsync --verifyudev "$1"
+}
+
 STACKS="mq virtio delay brd"
 
 # Nothing is attached and no target is open anywhere: both static keys are off.
