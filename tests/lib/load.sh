@@ -21,9 +21,21 @@ load_runs() {
 	kill -0 "$LOAD" 2>/dev/null
 }
 
-# load_flows DEVICE: bios are in flight there.
+# sys_dir DEVICE: also for /dev/mapper/NAME
+sys_dir() {
+	local numbers
+
+	read -ra numbers <<<"$(stat -L -c '0x%t 0x%T' "$1")"
+	printf '/sys/dev/block/%d:%d\n' "${numbers[@]}"
+}
+
+# inflight DEVICE: how many bios or requests
+inflight() {
+	awk '{ print $1 + $2 }' "$(sys_dir "$1")/inflight"
+}
+
 load_flows() {
-	awk '{ exit !($1 + $2) }' "/sys/class/block/${1##*/}/inflight"
+	[ "$(inflight "$1")" -gt 0 ]
 }
 
 # end_load: sets LOAD_STATUS.
