@@ -27,7 +27,7 @@ test_run() {
 	expect_output "a write to sector 8 fails" 'Return value: 1' run
 	expect_eq "with the policy's errno" \
 		"$(run -j | jq -r '.ctx_out[28:32] | join(" ")')" \
-		"0xff 0xff 0xff 0xff"
+		"255 255 255 255"
 	describe 1 10 >"$TMP/ctx"
 	expect_output "a read of it passes" 'Return value: 0' run
 	describe 143 10 >"$TMP/ctx"
