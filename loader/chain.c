@@ -240,6 +240,33 @@ static char *chain_names(const struct chain *chain)
 	return names;
 }
 
+/* What a user means if nothing has the name: its function, or its file. */
+static bool entry_resembles(const struct entry *entry, const char *ref)
+{
+	char *policy = policy_name(ref);
+	bool same = !strcmp(entry->prog_name, ref) ||
+		    (entry->name && !strcmp(entry->name, policy));
+
+	free(policy);
+	return same;
+}
+
+/* Returns how many fit; *@match is the last of them. */
+static unsigned int matches(const struct chain *chain, const char *ref,
+			    bool (*fits)(const struct entry *, const char *),
+			    struct entry **match)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < chain->nr; i++) {
+		if (fits(&chain->entries[i], ref)) {
+			*match = &chain->entries[i];
+			nr++;
+		}
+	}
+	return nr;
+}
+
 /*
  * @ref: id of a program, name of an attachment, pin, name of a program, or
  * the file that a policy came from. Reports and returns NULL unless exactly
@@ -248,24 +275,11 @@ static char *chain_names(const struct chain *chain)
 struct entry *chain_find(struct chain *chain, const char *ref, enum op op)
 {
 	struct entry *match = NULL;
-	char *policy = policy_name(ref);
-	unsigned int nr = 0;
+	unsigned int nr;
 
-	for (unsigned int i = 0; i < chain->nr; i++) {
-		if (entry_is(&chain->entries[i], ref)) {
-			match = &chain->entries[i];
-			nr++;
-		}
-	}
-	for (unsigned int i = 0; !nr && i < chain->nr; i++) {
-		struct entry *entry = &chain->entries[i];
-
-		if (!strcmp(entry->prog_name, ref) ||
-		    (entry->name && !strcmp(entry->name, policy))) {
-			match = entry;
-			nr++;
-		}
-	}
+	nr = matches(chain, ref, entry_is, &match);
+	if (!nr)
+		nr = matches(chain, ref, entry_resembles, &match);
 	if (nr == 1)
 		return match;
 	if (nr)

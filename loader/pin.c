@@ -252,7 +252,7 @@ static int visit(const char *path, const struct stat *st, int type,
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return 0;
-	if (fd_is(fd, "bpf_link") &&
+	if (fd_is(fd, "bpf-link") &&
 	    !bpf_link_get_info_by_fd(fd, &info, &len)) {
 		pin = xalloc(1, sizeof(*pin));
 		pin->id = info.id;

@@ -40,6 +40,14 @@ expect_refused() {
 	fi
 }
 
+# expect_end NAME PID STATUS: of a child. A pipe or $() has no child to wait for.
+expect_end() {
+	local rc=0
+
+	wait "$2" || rc=$?
+	expect_eq "$1" "$rc" "$3"
+}
+
 # write_sector DEVICE SECTOR, read_sector DEVICE SECTOR
 write_sector() {
 	dd if=/dev/zero of="$1" bs=512 seek="$2" count=1 oflag=direct \

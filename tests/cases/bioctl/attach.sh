@@ -3,10 +3,11 @@
 
 DESCRIPTION="bioctl attach puts policies where they are told to, pins them with their maps, and says what it did."
 REQUIRES="cmd:jq"
+TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
 
-result() {
+reported() {
 	local dev=$1 json
 
 	json=$(bioctl -j attach "$dev" count --cookie 77)
@@ -91,14 +92,14 @@ transient() {
 	expect_refused "and is not ours to detach" null "belongs to a process" \
 		detach "$dev" protect
 	kill -TERM "$pid"
-	ok "ends when it is told to" wait "$pid"
+	expect_end "ends when it is told to" "$pid" 0
 	ok "and took the program along" nothing_attached "$dev"
 
 	bioctl -j attach "$dev" protect --transient >"$TMP/out" &
 	pid=$!
 	expect_within "again" 20 jq -e .transient "$TMP/out"
 	kill -KILL "$pid"
-	wait "$pid" 2>/dev/null || note "killed"
+	expect_end "killed" "$pid" 137
 	expect_within "killed, it is gone, too" 10 nothing_attached "$dev"
 }
 
@@ -106,7 +107,7 @@ test_run() {
 	local dev
 
 	dev=$(new_null_blk)
-	result "$dev"
+	reported "$dev"
 	order "$dev"
 	refusals "$dev"
 	ok "detach all" bioctl detach "$dev" --all

@@ -3,6 +3,7 @@
 
 DESCRIPTION="bioctl --freeze holds the filesystems on a device, its partitions and stacks still, and lets them go again."
 REQUIRES="cmd:jq cmd:fsfreeze cmd:mkfs.ext4"
+TIMEOUT=180
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
 

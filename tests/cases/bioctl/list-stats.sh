@@ -3,6 +3,7 @@
 
 DESCRIPTION="bioctl list, stats and events show what policies and the kernel decided, of disks and partitions."
 REQUIRES="cmd:jq"
+TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
 
@@ -46,7 +47,7 @@ interval() {
 	bioctl -j stats "$dev" --interval 0.5 --count 3 >"$TMP/stats" &
 	wait_for 20 test -s "$TMP/stats"
 	write_sector "$dev" 8
-	ok "stats ends after the last report" wait $!
+	expect_end "stats ends after the last report" $! 0
 	expect_eq "a line each" "$(wc -l <"$TMP/stats")" 3
 	expect_eq "the first counts from the beginning, the others what is new" \
 		"$(jq -s '.[0].programs[0].verdicts.fail.bios,
@@ -66,7 +67,7 @@ events() {
 	expect_eq "an event is shown once" "$(bioctl -j events "$dev")" ""
 	bioctl -j events "$dev" --follow --count 1 >"$TMP/event" &
 	expect_fail "refused again" write_sector "$dev" 7
-	ok "follow ends after the first" wait $!
+	expect_end "follow ends after the first" $! 0
 	expect_eq "which is the new one" "$(jq .sector "$TMP/event")" 7
 	must bioctl attach "$dev" count
 	expect_refused "of another policy" null "not protect" \

@@ -3,6 +3,7 @@
 
 DESCRIPTION="Booted with blk_interposer=off, attaching is refused and bioctl says why."
 REQUIRES="cmd:jq"
+TIMEOUT=180
 CMDLINE="blk_interposer=off"
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"

@@ -3,6 +3,7 @@
 
 DESCRIPTION="bioctl replace exchanges a policy in its place; link, name and counters stay, maps as wanted."
 REQUIRES="cmd:jq"
+TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
 . "$BLKI_ROOT/tests/lib/bpftool.sh"

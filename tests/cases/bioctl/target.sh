@@ -3,6 +3,7 @@
 
 DESCRIPTION="bioctl fills, shows and changes device maps, and explains each refusal."
 REQUIRES="cmd:jq"
+TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
 

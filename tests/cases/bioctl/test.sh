@@ -3,10 +3,11 @@
 
 DESCRIPTION="bioctl test asks a policy about a described bio and shows what it answers."
 REQUIRES="cmd:jq"
+TIMEOUT=180
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
 
-verdict() {
+answer() {
 	query '[.verdict, .partial, .bio.sector, .bio.nr_sectors] | join(" ")' \
 		test "$@"
 }
@@ -15,22 +16,22 @@ test_run() {
 	local dev
 
 	expect_eq "a read passes" \
-		"$(verdict protect --set ranges=8-15 --sector 8 --length 8)" \
+		"$(answer protect --set ranges=8-15 --sector 8 --length 8)" \
 		"pass false 8 8"
 	expect_eq "the part before the range passes" \
-		"$(verdict protect --set ranges=8-15 --op write --length 16)" \
+		"$(answer protect --set ranges=8-15 --op write --length 16)" \
 		"pass true 0 8"
 	expect_eq "the range does not" \
-		"$(verdict protect --set ranges=8-15 --op discard --sector 8 \
+		"$(answer protect --set ranges=8-15 --op discard --sector 8 \
 			--length 8)" "fail false 8 8"
 	expect_eq "an error that was set" \
 		"$(query .bio.error test protect --set error=-ENODATA \
 			--op write)" ENODATA
 	expect_output "the text says so, too" '^fail with ENODATA$' \
 		bioctl test protect --set error=-ENODATA --op write
-	expect_eq "a flush has no sectors" "$(verdict protect --op flush)" \
+	expect_eq "a flush has no sectors" "$(answer protect --op flush)" \
 		"pass false 0 0"
-	expect_eq "a remap" "$(verdict remap --set a_first=0 --set b_first=64 \
+	expect_eq "a remap" "$(answer remap --set a_first=0 --set b_first=64 \
 		--set nr=8 --op write --sector 2 --length 4)" \
 		"remap false 66 4"
 	dev=$(new_null_blk)

@@ -3,6 +3,7 @@
 
 DESCRIPTION="Where mounted devices refuse writers, bioctl attaches all the same, and says why a mounted target is refused."
 REQUIRES="cmd:jq cmd:mkfs.ext4"
+TIMEOUT=180
 CMDLINE="bdev_allow_write_mounted=0"
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
