@@ -37,6 +37,8 @@ static const struct {
 	[BPF_BIO_REFUSED_FLUSH] = { "flush",
 				    "failed because the flush of a target "
 				    "failed" },
+	[BPF_BIO_REFUSED_NOMEM] = { "nomem",
+				    "that there was no memory to split" },
 };
 
 json_t *stats_json(const struct bpf_blk_stats *stats)

@@ -89,6 +89,32 @@ static void blk_interposer_disk_exit(struct blk_interposer_disk *idisk)
 }
 
 /**
+ * blk_interposer_lock - take idisk->lock
+ * @idisk: of the disk
+ *
+ * Context: may sleep. No allocation waits for I/O from here on.
+ * Return: for blk_interposer_unlock().
+ */
+unsigned int blk_interposer_lock(struct blk_interposer_disk *idisk)
+{
+	mutex_lock(&idisk->lock);
+	return memalloc_noio_save();
+}
+
+/**
+ * blk_interposer_unlock - undo blk_interposer_lock()
+ * @idisk: of the disk
+ * @noio: what that returned
+ *
+ * Context: may sleep.
+ */
+void blk_interposer_unlock(struct blk_interposer_disk *idisk, unsigned int noio)
+{
+	memalloc_noio_restore(noio);
+	mutex_unlock(&idisk->lock);
+}
+
+/**
  * blk_interposer_disk_put - drop a reference to what a disk shares
  * @idisk: from blk_interposer_disk_get()
  *
@@ -119,6 +145,12 @@ struct blk_interposer_disk *blk_interposer_disk_get(struct gendisk *disk)
 			list_add(&idisk->node, &blk_interposer_disks);
 			/* Pairs with the lockless readers of disk->interposer. */
 			smp_store_release(&disk->interposer, idisk);
+			/*
+			 * Before blk_interposer_bdev_live(): either that sees
+			 * the device go, or blk_interposer_uninstall(), which
+			 * has the other barrier, sees us.
+			 */
+			smp_mb();
 		}
 	}
 	if (idisk)
@@ -136,6 +168,7 @@ struct blk_interposer_disk *blk_interposer_disk_get(struct gendisk *disk)
 void blk_interposer_release_disk(struct gendisk *disk)
 {
 	struct blk_interposer_disk *idisk = disk->interposer;
+	unsigned int noio;
 
 	if (!idisk)
 		return;
@@ -144,12 +177,12 @@ void blk_interposer_release_disk(struct gendisk *disk)
 	disk->interposer = NULL;
 	mutex_unlock(&blk_interposer_disks_lock);
 
-	mutex_lock(&idisk->lock);
+	noio = blk_interposer_lock(idisk);
 	bitmap_zero(idisk->used, BLK_INTERPOSER_MAX_TARGETS);
 	idisk->flush_error = 0;
 	blk_interposer_update_gate(idisk);
 	idisk->disk = NULL;
-	mutex_unlock(&idisk->lock);
+	blk_interposer_unlock(idisk, noio);
 	blk_interposer_disk_exit(idisk);
 	blk_interposer_disk_put(idisk);
 }
@@ -313,15 +346,17 @@ bool blk_interposer_publish(struct blk_interposer_disk *idisk,
 void blk_interposer_add_partition(struct block_device *part)
 {
 	struct blk_interposer_disk *idisk;
+	unsigned int noio;
 
-	/* Pairs with the release in blk_interposer_disk_get(). */
-	idisk = smp_load_acquire(&part->bd_disk->interposer);
+	/* Of xa_insert() before the load: see blk_interposer_disk_get(). */
+	smp_mb();
+	idisk = blk_interposer_of(part->bd_disk);
 	if (!idisk)
 		return;
-	mutex_lock(&idisk->lock);
+	noio = blk_interposer_lock(idisk);
 	if (idisk->active)
 		bdev_set_flag(part, BD_INTERPOSED);
-	mutex_unlock(&idisk->lock);
+	blk_interposer_unlock(idisk, noio);
 }
 
 /**
@@ -338,12 +373,14 @@ void blk_interposer_uninstall(struct block_device *bdev)
 {
 	struct blk_interposer_disk *idisk;
 	struct blk_interposer *ip;
+	unsigned int noio;
 
-	/* Pairs with the release in blk_interposer_disk_get(). */
-	idisk = smp_load_acquire(&bdev->bd_disk->interposer);
+	/* Of unhashing before the load: see blk_interposer_disk_get(). */
+	smp_mb();
+	idisk = blk_interposer_of(bdev->bd_disk);
 	if (!idisk)
 		return;
-	mutex_lock(&idisk->lock);
+	noio = blk_interposer_lock(idisk);
 	ip = bdev->bd_interposer;
 	if (ip) {
 		blk_interposer_publish(idisk, bdev, NULL);
@@ -351,7 +388,7 @@ void blk_interposer_uninstall(struct block_device *bdev)
 		bdev->bd_interposer = NULL;
 		kvfree(ip);
 	}
-	mutex_unlock(&idisk->lock);
+	blk_interposer_unlock(idisk, noio);
 }
 
 /* The queue is frozen and unfrozen; nothing is allocated in between. */
@@ -392,8 +429,8 @@ static int blk_interposer_drain_queue(struct request_queue *q,
  *
  * Context: may sleep, for long; no open_mutex and no idisk->lock held. The
  * caller holds a reference to @disk.
- * Return: 0; -EINTR after a fatal signal or -ETIMEDOUT: the change stands but
- * bios decided by the old list may still be under way.
+ * Return: 0; -EINTR after a fatal signal, -ETIMEDOUT, -ENOMEM, -ENFILE: the
+ * change stands but bios decided by the old list may still be under way.
  */
 int blk_interposer_barrier(struct gendisk *disk)
 {
@@ -407,8 +444,7 @@ int blk_interposer_barrier(struct gendisk *disk)
 	memalloc_noio_restore(noio);
 	if (ret)
 		goto out;
-	/* Pairs with the release in blk_interposer_disk_get(). */
-	idisk = smp_load_acquire(&disk->interposer);
+	idisk = blk_interposer_of(disk);
 	if (idisk)
 		ret = blk_interposer_drain(idisk, &timeout);
 out:

@@ -28,16 +28,30 @@ static void blk_interposer_count(struct blk_interposer_slot *slot, u32 verdict,
 	u64_stats_update_end(&stats->syncp);
 }
 
-/* ioprio and write_hint of a program; mq-deadline indexes by the class. */
-static bool blk_interposer_take_hints(struct bio *bio,
-				      const struct bpf_bio *ctx)
+/* A verdict that ends the list or moves the bio: whose it is. */
+static void blk_interposer_decided(struct blk_interposer_decision *d,
+				   struct blk_interposer_slot *slot)
 {
-	if (IOPRIO_PRIO_CLASS(ctx->ioprio) > IOPRIO_CLASS_IDLE ||
-	    ctx->write_hint > (__force u8)WRITE_LIFE_EXTREME)
-		return false;
-	bio->bi_ioprio = ctx->ioprio;
-	bio->bi_write_hint = (__force enum rw_hint)ctx->write_hint;
-	return true;
+	d->prog_id = slot->prog->aux->id;
+	d->counters = slot->counters;
+}
+
+/* What a program made of ioprio and write_hint, unless it makes no sense. */
+static void blk_interposer_take_hints(struct blk_interposer_slot *slot,
+				      struct bpf_bio_kern *ctx,
+				      struct blk_interposer_decision *d)
+{
+	/* mq-deadline indexes by the class. */
+	if (IOPRIO_PRIO_CLASS(ctx->uctx.ioprio) <= IOPRIO_CLASS_IDLE &&
+	    ctx->uctx.write_hint <= (__force u8)WRITE_LIFE_EXTREME) {
+		d->ioprio = ctx->uctx.ioprio;
+		d->write_hint = ctx->uctx.write_hint;
+		return;
+	}
+	blk_interposer_decided(d, slot);
+	blk_interposer_refuse(d, ctx->bio, BPF_BIO_REFUSED_HINT);
+	ctx->uctx.ioprio = d->ioprio;
+	ctx->uctx.write_hint = d->write_hint;
 }
 
 static int blk_interposer_errno(int error)
@@ -65,6 +79,9 @@ static int blk_interposer_errno(int error)
 	}
 }
 
+/* An action of ours: the bio is to be completed. */
+#define BLK_INTERPOSER_COMPLETE	(BLK_INTERPOSER_CONSUMED + 1)
+
 /*
  * A flush goes to the source and to every dirty target whatever a program
  * says, unless it fails it: there is no sector to move, and a flush that was
@@ -73,14 +90,6 @@ static int blk_interposer_errno(int error)
 static u32 blk_interposer_flush_verdict(u32 verdict)
 {
 	return verdict == BPF_BIO_FAIL ? BPF_BIO_FAIL : BPF_BIO_PASS;
-}
-
-/* A verdict that ends the list or moves the bio: whose it is. */
-static void blk_interposer_decided(struct blk_interposer_decision *d,
-				   struct blk_interposer_slot *slot)
-{
-	d->prog_id = slot->prog->aux->id;
-	d->counters = slot->counters;
 }
 
 /* The target stays open from here until the bio has ended. */
@@ -122,7 +131,6 @@ static u32 blk_interposer_run_one(struct blk_interposer_slot *slot,
 				  struct bpf_bio_kern *ctx,
 				  struct blk_interposer_decision *d)
 {
-	struct bio *bio = ctx->bio;
 	u32 verdict;
 
 	ctx->uctx.sector = d->sector;
@@ -135,22 +143,15 @@ static u32 blk_interposer_run_one(struct blk_interposer_slot *slot,
 		verdict = BPF_BIO_FAIL;
 	if (unlikely(ctx->uctx.op == BPF_BIO_OP_FLUSH))
 		verdict = blk_interposer_flush_verdict(verdict);
-	blk_interposer_count(slot, verdict, ctx->uctx.nr_sectors);
-	if (unlikely(ctx->uctx.nr_sectors != d->nr_sectors)) {
-		d->nr_sectors = ctx->uctx.nr_sectors;
+	blk_interposer_count(slot, verdict, ctx->accepted);
+	if (unlikely(ctx->accepted != d->nr_sectors)) {
+		d->nr_sectors = ctx->accepted;
 		d->partial = true;
 		blk_interposer_decided(d, slot);
 	}
-	if (unlikely(ctx->uctx.ioprio != bio->bi_ioprio ||
-		     ctx->uctx.write_hint != (__force u8)bio->bi_write_hint)) {
-		if (verdict != BPF_BIO_FAIL && verdict != BPF_BIO_DONE &&
-		    !blk_interposer_take_hints(bio, &ctx->uctx)) {
-			blk_interposer_decided(d, slot);
-			blk_interposer_refuse(d, bio, BPF_BIO_REFUSED_HINT);
-		}
-		ctx->uctx.ioprio = bio->bi_ioprio;
-		ctx->uctx.write_hint = (__force u8)bio->bi_write_hint;
-	}
+	if (unlikely(ctx->uctx.ioprio != d->ioprio ||
+		     ctx->uctx.write_hint != d->write_hint))
+		blk_interposer_take_hints(slot, ctx, d);
 	return verdict;
 }
 
@@ -173,12 +174,18 @@ static void blk_interposer_run(struct blk_interposer_disk *idisk,
 	ctx.data = NULL;
 	ctx.data_len = 0;
 	ctx.block_sectors = blk_interposer_split_unit(bio);
+	ctx.accepted = ctx.uctx.nr_sectors;
 	*d = (struct blk_interposer_decision) {
 		.bdev = list->bdev,
 		.verdict = BPF_BIO_PASS,
 		.sector = ctx.uctx.sector,
 		.nr_sectors = ctx.uctx.nr_sectors,
+		.ioprio = ctx.uctx.ioprio,
+		.write_hint = ctx.uctx.write_hint,
 	};
+	/* No bio may ask for that: submit_bio_noacct() ends it. */
+	if (unlikely(ctx.uctx.op == BPF_BIO_OP_UNSPEC))
+		return;
 
 	blk_interposer_run_lock();
 	old_run_ctx = bpf_set_run_ctx(&ctx.run_ctx);
@@ -216,13 +223,15 @@ enum blk_interposer_action blk_interposer_complete(struct bio *bio,
 {
 	/* It may never get as far as to have its completion traced. */
 	bio_clear_interposed(bio);
-	bio->bi_status = status;
+	/* A part that was split off and failed has left its error already. */
+	if (status)
+		bio->bi_status = status;
 	bio_endio(bio);
 	return BLK_INTERPOSER_CONSUMED;
 }
 
-static enum blk_interposer_action
-blk_interposer_do_fail(struct blk_interposer_decision *d, struct bio *bio)
+static int blk_interposer_do_fail(const struct blk_interposer_decision *d,
+				  struct bio *bio, blk_status_t *status)
 {
 	int error = blk_interposer_errno(d->error);
 
@@ -231,70 +240,75 @@ blk_interposer_do_fail(struct blk_interposer_decision *d, struct bio *bio)
 		error = -EIO;
 	}
 	trace_blk_interposer_fail(bio, d->bdev->bd_dev, d->prog_id, error);
-	return blk_interposer_complete(bio, errno_to_blk_status(error));
+	*status = errno_to_blk_status(error);
+	return BLK_INTERPOSER_COMPLETE;
 }
 
-static enum blk_interposer_action
-blk_interposer_do_done(struct blk_interposer_disk *idisk,
-		       struct blk_interposer_decision *d, struct bio *bio)
+static int blk_interposer_do_done(const struct blk_interposer_decision *d,
+				  struct bio *bio, blk_status_t *status)
 {
 	/* A zone append must return the sector it wrote; PI would not match. */
 	if (bio_op(bio) == REQ_OP_ZONE_APPEND ||
 	    (bio_op(bio) == REQ_OP_READ && bio_integrity(bio))) {
 		blk_interposer_refuse(d, bio, BPF_BIO_REFUSED_OP);
-		return blk_interposer_complete(bio, BLK_STS_NOTSUPP);
+		*status = BLK_STS_NOTSUPP;
+	} else {
+		trace_blk_interposer_done(bio, d->bdev->bd_dev, d->prog_id, 0);
+		*status = BLK_STS_OK;
 	}
-	trace_blk_interposer_done(bio, d->bdev->bd_dev, d->prog_id, 0);
-	if (bio_op(bio) == REQ_OP_READ)
-		zero_fill_bio(bio);
-	if (op_is_flush(bio->bi_opf)) {
-		blk_interposer_flush(idisk, bio, true);
-		return BLK_INTERPOSER_CONSUMED;
-	}
-	return blk_interposer_complete(bio, BLK_STS_OK);
+	return BLK_INTERPOSER_COMPLETE;
 }
 
 /*
- * Carry out a decision on a bio that has exactly the length decided about.
- * Does not sleep: the decision is valid in the RCU section of the run.
+ * Carry out a decision on a bio that has exactly the length decided about,
+ * up to its completion, which is for blk_interposer_settle(): the decision is
+ * valid in the RCU section of the run, and bi_end_io() may sleep in there.
+ *
+ * Return: enum blk_interposer_action, or BLK_INTERPOSER_COMPLETE.
  */
-static enum blk_interposer_action
-blk_interposer_act(struct blk_interposer_disk *idisk,
-		   struct blk_interposer_decision *d, struct bio *bio)
+static int blk_interposer_act(const struct blk_interposer_decision *d,
+			      struct bio *bio, blk_status_t *status)
 {
-	blk_status_t status = BLK_STS_IOERR;
 	int reason = -1;
 
-	switch (d->verdict) {
-	case BPF_BIO_FAIL:
-		return blk_interposer_do_fail(d, bio);
-	case BPF_BIO_DONE:
-		return blk_interposer_do_done(idisk, d, bio);
-	case BPF_BIO_REDIRECT:
-		reason = blk_interposer_redirect(bio, d, &status);
+	if (d->verdict == BPF_BIO_FAIL)
+		return blk_interposer_do_fail(d, bio, status);
+	if (d->verdict == BPF_BIO_DONE)
+		return blk_interposer_do_done(d, bio, status);
+	bio->bi_ioprio = d->ioprio;
+	bio->bi_write_hint = (__force enum rw_hint)d->write_hint;
+	if (d->verdict == BPF_BIO_REDIRECT) {
+		reason = blk_interposer_redirect(bio, d, status);
 		if (reason < 0)
 			return BLK_INTERPOSER_REDIRECTED;
-		break;
-	case BPF_BIO_REMAP:
-		reason = blk_interposer_remap(bio, d, &status);
-		break;
-	default:
-		break;
+	} else if (d->verdict == BPF_BIO_REMAP) {
+		reason = blk_interposer_remap(bio, d, status);
 	}
 	if (likely(reason < 0))
 		return BLK_INTERPOSER_CONTINUE;
 	blk_interposer_refuse(d, bio, reason);
-	return blk_interposer_complete(bio, status);
+	return BLK_INTERPOSER_COMPLETE;
 }
 
 /*
- * A flush of the source flushes what was redirected too. On its way through a
- * partition the disk's stage is still to come, and does it for both.
+ * What may sleep or take long, after blk_interposer_act(). A flush of the
+ * source flushes what was redirected too; on its way through a partition the
+ * disk's stage is still to come, and does it for both.
  */
 static enum blk_interposer_action
-blk_interposer_preflush(struct blk_interposer_disk *idisk, struct bio *bio,
-			bool disk_stage, enum blk_interposer_action action)
+blk_interposer_settle(struct blk_interposer_disk *idisk, struct bio *bio,
+		      bool disk_stage, int action, blk_status_t status)
 {
+	if (unlikely(action == BLK_INTERPOSER_COMPLETE)) {
+		if (status)
+			return blk_interposer_complete(bio, status);
+		if (bio_op(bio) == REQ_OP_READ)
+			zero_fill_bio(bio);
+		if (!op_is_flush(bio->bi_opf))
+			return blk_interposer_complete(bio, BLK_STS_OK);
+		blk_interposer_flush(idisk, bio, true);
+		return BLK_INTERPOSER_CONSUMED;
+	}
 	if (likely(!(bio->bi_opf & REQ_PREFLUSH)))
 		return action;
 	if (action == BLK_INTERPOSER_CONTINUE &&
@@ -304,30 +318,31 @@ blk_interposer_preflush(struct blk_interposer_disk *idisk, struct bio *bio,
 	return BLK_INTERPOSER_CONSUMED;
 }
 
-/* The part that was accepted goes its way; @bio becomes the rest. */
+/*
+ * The part that was accepted goes its way; @bio becomes the rest.
+ *
+ * Return: false if the bio could not be split; it was completed.
+ */
 static bool blk_interposer_submit_part(struct blk_interposer_disk *idisk,
 				       struct blk_interposer_decision *d,
 				       struct bio *bio, bool disk_stage)
 {
-	enum blk_interposer_action action;
-	blk_status_t status;
+	blk_status_t status = BLK_STS_IOERR;
 	struct bio *front;
-	int reason;
+	int ret;
 
-	front = blk_interposer_split(idisk, bio, d, &reason, &status);
+	front = blk_interposer_split(idisk, bio, d, &ret, &status);
 	if (!front) {
-		blk_interposer_refuse(d, bio, reason);
+		blk_interposer_refuse(d, bio, ret);
 		if (d->inflight)
 			percpu_ref_put(&d->inflight->ref);
 		blk_interposer_complete(bio, status);
 		return false;
 	}
 	bio_set_interposed(front);
-	action = blk_interposer_act(idisk, d, front);
-	if (action != BLK_INTERPOSER_CONSUMED)
-		action = blk_interposer_preflush(idisk, front, disk_stage,
-						 action);
-	if (action != BLK_INTERPOSER_CONSUMED)
+	ret = blk_interposer_act(d, front, &status);
+	if (blk_interposer_settle(idisk, front, disk_stage, ret, status) !=
+	    BLK_INTERPOSER_CONSUMED)
 		submit_bio_noacct(front);
 	return true;
 }
@@ -349,17 +364,19 @@ enum blk_interposer_action __blk_interposer_submit(struct bio *bio)
 			  bio_flagged(bio, BIO_REMAPPED);
 	struct block_device *bdev = disk_stage ? bdev_whole(bio->bi_bdev) :
 						 bio->bi_bdev;
-	enum blk_interposer_action action;
+	blk_status_t status = BLK_STS_IOERR;
 	struct blk_interposer_decision d;
 	struct blk_interposer_disk *idisk;
 	struct blk_interposer_list *list;
+	int action;
+	bool split;
 
 	if (bio_flagged(bio, BIO_INTERPOSED))
 		return BLK_INTERPOSER_CONTINUE;
-	/* Pairs with the release in blk_interposer_disk_get(). */
-	idisk = smp_load_acquire(&bdev->bd_disk->interposer);
+	idisk = blk_interposer_of(bdev->bd_disk);
 
 	for (;;) {
+		action = BLK_INTERPOSER_CONTINUE;
 		rcu_read_lock();
 		list = rcu_dereference(bdev->bd_interposer_list);
 		if (unlikely(bio->bi_opf & REQ_PREFLUSH) &&
@@ -367,28 +384,22 @@ enum blk_interposer_action __blk_interposer_submit(struct bio *bio)
 			list = NULL;
 		if (!list) {
 			rcu_read_unlock();
-			action = BLK_INTERPOSER_CONTINUE;
 			break;
 		}
 		blk_interposer_run(idisk, list, bio, &d);
 		if (likely(!d.partial)) {
 			bio_set_interposed(bio);
-			action = blk_interposer_act(idisk, &d, bio);
+			action = blk_interposer_act(&d, bio, &status);
 			rcu_read_unlock();
 			break;
 		}
 		refcount_inc(&d.counters->refs);
 		rcu_read_unlock();
-		if (!blk_interposer_submit_part(idisk, &d, bio, disk_stage))
-			action = BLK_INTERPOSER_CONSUMED;
-		else
-			action = BLK_INTERPOSER_CONTINUE;
+		split = blk_interposer_submit_part(idisk, &d, bio, disk_stage);
 		blk_interposer_counters_put(d.counters);
-		if (action == BLK_INTERPOSER_CONSUMED)
-			break;
+		if (!split)
+			return BLK_INTERPOSER_CONSUMED;
 		cond_resched();
 	}
-	if (action == BLK_INTERPOSER_CONSUMED)
-		return action;
-	return blk_interposer_preflush(idisk, bio, disk_stage, action);
+	return blk_interposer_settle(idisk, bio, disk_stage, action, status);
 }

@@ -17,8 +17,9 @@
  * write the first one may cover but has not made durable yet, sends its own.
  * A failed flush puts the mark back.
  *
- * The work is the disk's, not the target's, so that one slow target delays the
- * disks that use it and no others.
+ * Each bio has a work item of its own. Submitting one may wait for a flush of
+ * the same disk: a write to md raid1 waits for its superblock, which may be on
+ * another partition of the source.
  */
 #include <linux/blkdev.h>
 #include <linux/slab.h>
@@ -29,7 +30,7 @@
 /**
  * struct blk_interposer_flush - a bio that waits for flushes
  * @idisk: of its disk
- * @node: in idisk->flush_ended
+ * @work: sends the flushes, then lets the bio go on
  * @bio: the bio held back, or redirected and not yet submitted
  * @complete: it ends after the flush even if it has data
  * @pending: flushes that have not ended, and one while they are being sent
@@ -39,7 +40,7 @@
  */
 struct blk_interposer_flush {
 	struct blk_interposer_disk *idisk;
-	struct list_head node;
+	struct work_struct work;
 	struct bio *bio;
 	bool complete;
 	atomic_t pending;
@@ -91,17 +92,14 @@ static void blk_interposer_flush_finish(struct blk_interposer_target *target,
 	atomic_dec(&target->state);
 }
 
+static void blk_interposer_flush_end(struct work_struct *work);
+
 static void blk_interposer_flush_put(struct blk_interposer_flush *flush)
 {
-	struct blk_interposer_disk *idisk = flush->idisk;
-	unsigned long irqflags;
-
 	if (!atomic_dec_and_test(&flush->pending))
 		return;
-	spin_lock_irqsave(&idisk->flush_lock, irqflags);
-	list_add_tail(&flush->node, &idisk->flush_ended);
-	queue_work(blk_interposer_wq, &idisk->flush_work);
-	spin_unlock_irqrestore(&idisk->flush_lock, irqflags);
+	INIT_WORK(&flush->work, blk_interposer_flush_end);
+	queue_work(blk_interposer_wq, &flush->work);
 }
 
 static void blk_interposer_flush_endio(struct bio *bio)
@@ -145,44 +143,54 @@ static void blk_interposer_flush_send(struct blk_interposer_flush *flush,
 	submit_bio(bio);
 }
 
-static void blk_interposer_flush_take_error(struct blk_interposer_flush *flush,
-					    struct blk_interposer_disk *idisk)
+static void blk_interposer_flush_take_error(struct blk_interposer_flush *flush)
 {
+	struct blk_interposer_disk *idisk = flush->idisk;
+	unsigned int noio;
 	int status;
 
 	if (!READ_ONCE(idisk->flush_error))
 		return;
+	noio = blk_interposer_lock(idisk);
 	status = xchg(&idisk->flush_error, 0);
+	blk_interposer_update_gate(idisk);
+	blk_interposer_unlock(idisk, noio);
 	if (status)
 		cmpxchg(&flush->status, 0, status);
 }
 
-/* Targets of targets: all that a write to the source may have ended up on. */
-static void blk_interposer_flush_collect(struct blk_interposer_flush *flush)
+/**
+ * blk_interposer_reach - all targets that bios of a disk may have got to
+ * @idisk: of the disk
+ * @reach: result, a bit for each target
+ * @seen: for use in here, as large
+ *
+ * Follows targets that redirect themselves.
+ *
+ * Context: process context.
+ */
+void blk_interposer_reach(struct blk_interposer_disk *idisk,
+			  unsigned long *reach, unsigned long *seen)
 {
 	struct blk_interposer_target *target;
 	struct blk_interposer_disk *below;
 	unsigned int id;
 	bool more;
 
-	bitmap_copy(flush->reach, flush->idisk->used,
-		    BLK_INTERPOSER_MAX_TARGETS);
-	bitmap_zero(flush->seen, BLK_INTERPOSER_MAX_TARGETS);
+	bitmap_copy(reach, idisk->used, BLK_INTERPOSER_MAX_TARGETS);
+	bitmap_zero(seen, BLK_INTERPOSER_MAX_TARGETS);
 	do {
 		more = false;
-		for_each_andnot_bit(id, flush->reach, flush->seen,
+		for_each_andnot_bit(id, reach, seen,
 				    BLK_INTERPOSER_MAX_TARGETS) {
-			__set_bit(id, flush->seen);
+			__set_bit(id, seen);
 			target = blk_interposer_target_tryget(id);
 			if (!target)
 				continue;
-			/* Pairs with blk_interposer_disk_get(). */
-			below = smp_load_acquire(&target->bdev->bd_disk->interposer);
+			below = blk_interposer_of(target->bdev->bd_disk);
 			if (below) {
-				bitmap_or(flush->reach, flush->reach,
-					  below->used,
+				bitmap_or(reach, reach, below->used,
 					  BLK_INTERPOSER_MAX_TARGETS);
-				blk_interposer_flush_take_error(flush, below);
 				more = true;
 			}
 			blk_interposer_target_put(target);
@@ -190,25 +198,15 @@ static void blk_interposer_flush_collect(struct blk_interposer_flush *flush)
 	} while (more);
 }
 
-/* Return: false if memory is short; an earlier flush will bring some back. */
-static bool blk_interposer_flush_start(struct blk_interposer_disk *idisk,
-				       struct bio *bio, bool complete)
+static void blk_interposer_flush_run(struct work_struct *work)
 {
+	struct blk_interposer_flush *flush =
+		container_of(work, struct blk_interposer_flush, work);
 	struct blk_interposer_target *target;
-	struct blk_interposer_flush *flush;
 	unsigned int id;
 
-	/* Not waiting here: this very worker refills the pool. */
-	flush = mempool_alloc(&idisk->flush_pool, GFP_NOWAIT);
-	if (!flush)
-		return false;
-	flush->idisk = idisk;
-	flush->bio = bio;
-	flush->complete = complete;
-	flush->status = 0;
-	atomic_set(&flush->pending, 1);
-	blk_interposer_flush_collect(flush);
-	blk_interposer_flush_send(flush, idisk->disk->part0, NULL);
+	blk_interposer_reach(flush->idisk, flush->reach, flush->seen);
+	blk_interposer_flush_send(flush, flush->idisk->disk->part0, NULL);
 	for_each_set_bit(id, flush->reach, BLK_INTERPOSER_MAX_TARGETS) {
 		target = blk_interposer_target_tryget(id);
 		if (!target)
@@ -219,8 +217,26 @@ static bool blk_interposer_flush_start(struct blk_interposer_disk *idisk,
 			blk_interposer_target_put(target);
 	}
 	/* After the walk: a target that was closed meanwhile left it there. */
-	blk_interposer_flush_take_error(flush, idisk);
+	blk_interposer_flush_take_error(flush);
 	blk_interposer_flush_put(flush);
+}
+
+/* Return: false if memory is short; an earlier flush will bring some back. */
+static bool blk_interposer_flush_start(struct blk_interposer_disk *idisk,
+				       struct bio *bio, bool complete)
+{
+	struct blk_interposer_flush *flush;
+
+	flush = mempool_alloc(&idisk->flush_pool, GFP_NOWAIT);
+	if (!flush)
+		return false;
+	flush->idisk = idisk;
+	flush->bio = bio;
+	flush->complete = complete;
+	flush->status = 0;
+	atomic_set(&flush->pending, 1);
+	INIT_WORK(&flush->work, blk_interposer_flush_run);
+	queue_work(blk_interposer_wq, &flush->work);
 	return true;
 }
 
@@ -247,15 +263,20 @@ static void blk_interposer_flush_failed(struct gendisk *disk, struct bio *bio)
 	rcu_read_unlock();
 }
 
-static void blk_interposer_flush_end(struct blk_interposer_flush *flush)
+static void blk_interposer_flush_end(struct work_struct *work)
 {
+	struct blk_interposer_flush *flush =
+		container_of(work, struct blk_interposer_flush, work);
 	blk_status_t status = (__force blk_status_t)flush->status;
+	struct blk_interposer_disk *idisk = flush->idisk;
 	bool complete = flush->complete;
 	struct bio *bio = flush->bio;
 
 	if (status)
-		blk_interposer_flush_failed(flush->idisk->disk, bio);
-	mempool_free(flush, &flush->idisk->flush_pool);
+		blk_interposer_flush_failed(idisk->disk, bio);
+	mempool_free(flush, &idisk->flush_pool);
+	/* Some may wait for what we gave back. After this idisk may go. */
+	queue_work(blk_interposer_wq, &idisk->flush_work);
 	if (status || complete || !bio_sectors(bio))
 		blk_interposer_complete(bio, status);
 	else
@@ -289,16 +310,7 @@ static void blk_interposer_flush_work(struct work_struct *work)
 {
 	struct blk_interposer_disk *idisk =
 		container_of(work, struct blk_interposer_disk, flush_work);
-	struct blk_interposer_flush *flush, *next;
-	LIST_HEAD(ended);
 
-	spin_lock_irq(&idisk->flush_lock);
-	list_splice_init(&idisk->flush_ended, &ended);
-	spin_unlock_irq(&idisk->flush_lock);
-
-	/* What has ended first: it gives back to the pool. */
-	list_for_each_entry_safe(flush, next, &ended, node)
-		blk_interposer_flush_end(flush);
 	blk_interposer_flush_new(idisk, &idisk->flush_new, false);
 	blk_interposer_flush_new(idisk, &idisk->flush_new_done, true);
 }
@@ -335,6 +347,7 @@ void blk_interposer_flush(struct blk_interposer_disk *idisk, struct bio *bio,
  * @idisk: of the disk
  *
  * Context: any.
+ * Return: true if targets may be dirty, or an error is kept.
  */
 bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk)
 {
@@ -354,6 +367,7 @@ static void blk_interposer_close_endio(struct bio *bio)
  * It takes the fan-out of the target's disk but none of its programs.
  *
  * Context: any.
+ * Return: true if it is.
  */
 bool blk_interposer_is_close_flush(struct bio *bio)
 {
@@ -412,7 +426,6 @@ int blk_interposer_flush_init(struct blk_interposer_disk *idisk)
 	spin_lock_init(&idisk->flush_lock);
 	bio_list_init(&idisk->flush_new);
 	bio_list_init(&idisk->flush_new_done);
-	INIT_LIST_HEAD(&idisk->flush_ended);
 	INIT_WORK(&idisk->flush_work, blk_interposer_flush_work);
 	return 0;
 }

@@ -46,8 +46,9 @@
  *
  * idisk->lock nests inside disk->open_mutex and inside a frozen queue
  * (del_gendisk()). So nothing under it may wait for I/O: memory is allocated
- * with memalloc_noio; no queue is frozen; neither cpus_read_lock() nor
- * blk_holder_mutex is taken, whose holders allocate.
+ * with memalloc_noio (blk_interposer_lock()); no queue is frozen; user memory
+ * is not touched; neither cpus_read_lock() nor blk_holder_mutex is taken, whose
+ * holders allocate.
  */
 #ifndef BLK_INTERPOSER_PRIVATE_H
 #define BLK_INTERPOSER_PRIVATE_H
@@ -145,11 +146,10 @@ struct blk_interposer {
  *	one may come after a detach
  * @flush_pool: struct blk_interposer_flush
  * @flush_bios: flush bios to targets
- * @flush_lock: protects the three lists
+ * @flush_lock: protects the two lists
  * @flush_new: bios whose flush is to be started
  * @flush_new_done: the same, to be completed without I/O of their own after it
- * @flush_ended: struct blk_interposer_flush whose flushes have all ended
- * @flush_work: does these
+ * @flush_work: starts them
  */
 struct blk_interposer_disk {
 	struct mutex lock;	/* lists, links and gate bits of the disk */
@@ -162,10 +162,9 @@ struct blk_interposer_disk {
 	struct bio_set split;
 	mempool_t flush_pool;
 	struct bio_set flush_bios;
-	spinlock_t flush_lock;	/* the three lists below */
+	spinlock_t flush_lock;	/* the two lists below */
 	struct bio_list flush_new;
 	struct bio_list flush_new_done;
-	struct list_head flush_ended;
 	struct work_struct flush_work;
 };
 
@@ -176,6 +175,8 @@ struct blk_interposer_disk {
  * @index: in bi_interposer of the bios counted here
  * @done: no bio is left
  * @refs: of the counter itself and of those who wait for @done
+ * @seq: grows from counter to counter of the target
+ * @node: in target->inflights, under blk_interposer_targets_lock
  * @work: runs when @ref has dropped to zero
  *
  * A barrier replaces the current counter of each target by a new one and
@@ -187,6 +188,8 @@ struct blk_interposer_inflight {
 	u16 index;
 	struct completion done;
 	refcount_t refs;
+	u64 seq;
+	struct list_head node;
 	struct work_struct work;
 };
 
@@ -201,7 +204,8 @@ struct blk_interposer_inflight {
  * @users: slots of device maps, under blk_interposer_targets_lock
  * @refs: one of the slots together, one of each counter, and short ones
  * @current_inflight: where new bios are counted
- * @counters: its struct blk_interposer_inflight, under the same lock
+ * @inflights: its struct blk_interposer_inflight, oldest first, same lock
+ * @seq: of the newest of them
  * @state: BLK_INTERPOSER_DIRTY and the number of flushes under way
  * @passes_on: a write went on from here to another target, which may not be
  *	found from the source: flush this one always
@@ -214,7 +218,8 @@ struct blk_interposer_target {
 	bool writable;
 	u16 id;
 	unsigned int users;
-	unsigned int counters;
+	struct list_head inflights;
+	u64 seq;
 	refcount_t refs;
 	struct blk_interposer_inflight __rcu *current_inflight;
 	atomic_t state;
@@ -238,6 +243,15 @@ extern struct mutex blk_interposer_topology_lock;
 extern struct workqueue_struct *blk_interposer_wq;
 extern struct workqueue_struct *blk_interposer_close_wq;
 
+/* What a disk shares; NULL if no program was ever attached to it. */
+static inline struct blk_interposer_disk *blk_interposer_of(struct gendisk *disk)
+{
+	/* Pairs with the release in blk_interposer_disk_get(). */
+	return smp_load_acquire(&disk->interposer);
+}
+
+unsigned int blk_interposer_lock(struct blk_interposer_disk *idisk);
+void blk_interposer_unlock(struct blk_interposer_disk *idisk, unsigned int noio);
 struct blk_interposer_disk *blk_interposer_disk_get(struct gendisk *disk);
 void blk_interposer_disk_put(struct blk_interposer_disk *idisk);
 bool blk_interposer_bdev_live(struct block_device *bdev);
@@ -273,6 +287,8 @@ void blk_interposer_stats_sum(struct blk_interposer_counters *counters,
  * @sector: where the bio goes
  * @nr_sectors: what the verdict applies to
  * @error: of BPF_BIO_FAIL
+ * @ioprio: of the part that @nr_sectors is
+ * @write_hint: likewise
  * @inflight: counter of the target of BPF_BIO_REDIRECT, with a reference
  */
 struct blk_interposer_decision {
@@ -284,6 +300,8 @@ struct blk_interposer_decision {
 	u64 sector;
 	u32 nr_sectors;
 	int error;
+	u16 ioprio;
+	u8 write_hint;
 	struct blk_interposer_inflight *inflight;
 };
 
@@ -328,6 +346,8 @@ struct bio *blk_interposer_split(struct blk_interposer_disk *idisk,
 /* flush.c */
 int blk_interposer_flush_init(struct blk_interposer_disk *idisk);
 void blk_interposer_flush_exit(struct blk_interposer_disk *idisk);
+void blk_interposer_reach(struct blk_interposer_disk *idisk,
+			  unsigned long *reach, unsigned long *seen);
 bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk);
 void blk_interposer_flush(struct blk_interposer_disk *idisk, struct bio *bio,
 			  bool complete);

@@ -114,8 +114,11 @@ static int blk_interposer_check_target(struct bio *bio,
 
 	*status = BLK_STS_IOERR;
 	if (bio->bi_interposer >> BIO_INTERPOSER_INDEX_BITS >=
-	    BPF_BIO_MAX_HOPS)
+	    BPF_BIO_MAX_HOPS) {
+		pr_warn_ratelimited("%pg: blk_interposer: redirect to %pg is one of a loop, %u were done\n",
+				    from, to, BPF_BIO_MAX_HOPS);
 		return BPF_BIO_REFUSED_LOOP;
+	}
 	if (unlikely(blk_interposer_target_gone(target)))
 		return BPF_BIO_REFUSED_TARGET_GONE;
 	if (op_is_write(bio->bi_opf) && !target->writable)

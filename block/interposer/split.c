@@ -52,17 +52,27 @@ u32 blk_interposer_split_unit(struct bio *bio)
 	return bytes >> SECTOR_SHIFT;
 }
 
-/* The target was chosen after the part was accepted. */
+/**
+ * blk_interposer_fits - is a length one of whole blocks of a target?
+ * @target: redirect target
+ * @nr_sectors: length in sectors
+ *
+ * Context: any; the target must not go away.
+ * Return: true if it is.
+ */
+bool blk_interposer_fits(struct blk_interposer_target *target, u32 nr_sectors)
+{
+	u32 block = bdev_logical_block_size(target->bdev) >> SECTOR_SHIFT;
+
+	return !(nr_sectors & (block - 1));
+}
+
+/* The target may have been chosen after the part was accepted. */
 static bool
 blk_interposer_split_aligned(const struct blk_interposer_decision *d)
 {
-	u32 unit;
-
-	if (!d->inflight)
-		return true;
-	unit = bdev_logical_block_size(d->inflight->target->bdev) >>
-	       SECTOR_SHIFT;
-	return !(d->nr_sectors & (unit - 1));
+	return !d->inflight ||
+	       blk_interposer_fits(d->inflight->target, d->nr_sectors);
 }
 
 /**
@@ -90,9 +100,12 @@ struct bio *blk_interposer_split(struct blk_interposer_disk *idisk,
 		return NULL;
 	}
 	front = bio_split(bio, d->nr_sectors, gfp, &idisk->split);
-	if (IS_ERR_OR_NULL(front)) {
-		*reason = BPF_BIO_REFUSED_NOWAIT;
-		*status = BLK_STS_AGAIN;
+	if (!front) {
+		bool nowait = bio->bi_opf & REQ_NOWAIT;
+
+		*reason = nowait ? BPF_BIO_REFUSED_NOWAIT :
+				   BPF_BIO_REFUSED_NOMEM;
+		*status = nowait ? BLK_STS_AGAIN : BLK_STS_RESOURCE;
 		return NULL;
 	}
 	/* Nobody could poll for one part and then for the other. */

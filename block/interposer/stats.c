@@ -23,6 +23,7 @@ static const char * const blk_interposer_refusals[] = {
 	[BPF_BIO_REFUSED_HINT]		= "bad ioprio or write hint",
 	[BPF_BIO_REFUSED_PARTIAL]	= "cannot be split there",
 	[BPF_BIO_REFUSED_FLUSH]		= "flush of a target failed",
+	[BPF_BIO_REFUSED_NOMEM]		= "no memory to split it",
 };
 
 /**
@@ -82,7 +83,8 @@ struct blk_interposer_counters *blk_interposer_counters_alloc(void)
  * blk_interposer_counters_put - drop a reference
  * @counters: from blk_interposer_counters_alloc(), or NULL
  *
- * Context: a grace period has passed since bios could find it in a list.
+ * Context: may sleep. A grace period has passed since bios could find it in a
+ * list, or the caller's reference is not the last.
  */
 void blk_interposer_counters_put(struct blk_interposer_counters *counters)
 {

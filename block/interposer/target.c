@@ -82,29 +82,51 @@ struct blk_interposer_target *blk_interposer_target_tryget(unsigned int id)
 	return target;
 }
 
+/*
+ * The flush before the close failed. Every disk whose bios may have got to the
+ * target learns it, also those that reached it through other targets: nobody
+ * else's flush takes the error from them.
+ */
+static void blk_interposer_target_tell(struct blk_interposer_target *target,
+				       blk_status_t status)
+{
+	unsigned long *reach = bitmap_zalloc(2 * BLK_INTERPOSER_MAX_TARGETS,
+					     GFP_NOIO);
+	struct blk_interposer_disk *idisk;
+
+	lockdep_assert_held(&blk_interposer_disks_lock);
+	pr_warn("%pg: blk_interposer: flush before close failed (%d), redirected writes may be lost; the next flush of the source reports it\n",
+		target->bdev, blk_status_to_errno(status));
+	list_for_each_entry(idisk, &blk_interposer_disks, node) {
+		if (reach)
+			blk_interposer_reach(idisk, reach, reach +
+					     BITS_TO_LONGS(BLK_INTERPOSER_MAX_TARGETS));
+		/* Without memory rather tell too many. */
+		if (reach ? test_bit(target->id, reach) : idisk->active)
+			WRITE_ONCE(idisk->flush_error, (__force int)status);
+	}
+	bitmap_free(reach);
+}
+
 /* No slot and no bio is left: flush, tell the disks, forget. */
 static void blk_interposer_target_end(struct blk_interposer_target *target)
 {
 	blk_status_t status = blk_interposer_flush_target(target);
 	struct blk_interposer_disk *idisk;
-
-	if (status)
-		pr_warn("%pg: blk_interposer: flush before close failed (%d), redirected writes may be lost; the next flush of the source reports it\n",
-			target->bdev, blk_status_to_errno(status));
+	unsigned int noio;
 
 	mutex_lock(&blk_interposer_disks_lock);
+	if (status)
+		blk_interposer_target_tell(target, status);
 	list_for_each_entry(idisk, &blk_interposer_disks, node) {
-		mutex_lock(&idisk->lock);
+		noio = blk_interposer_lock(idisk);
 		if (test_bit(target->id, idisk->used)) {
-			if (status)
-				WRITE_ONCE(idisk->flush_error,
-					   (__force int)status);
 			/* The error first: a flush in between sees either. */
 			smp_mb__before_atomic();
 			clear_bit(target->id, idisk->used);
 			blk_interposer_update_gate(idisk);
 		}
-		mutex_unlock(&idisk->lock);
+		blk_interposer_unlock(idisk, noio);
 	}
 	mutex_unlock(&blk_interposer_disks_lock);
 
@@ -123,12 +145,13 @@ static void blk_interposer_inflight_work(struct work_struct *work)
 
 	percpu_ref_exit(&inf->ref);
 	ida_free(&blk_interposer_indexes, inf->index);
-	complete_all(&inf->done);
-	blk_interposer_inflight_put(inf);
 
 	mutex_lock(&blk_interposer_targets_lock);
-	last = --target->counters == 0;
+	list_del(&inf->node);
+	last = list_empty(&target->inflights);
 	mutex_unlock(&blk_interposer_targets_lock);
+	complete_all(&inf->done);
+	blk_interposer_inflight_put(inf);
 	if (last)
 		blk_interposer_target_end(target);
 }
@@ -169,7 +192,8 @@ blk_interposer_inflight_alloc(struct blk_interposer_target *target)
 	init_completion(&inf->done);
 	INIT_WORK(&inf->work, blk_interposer_inflight_work);
 	blk_interposer_inflight_tbl[index] = inf;
-	target->counters++;
+	inf->seq = ++target->seq;
+	list_add_tail(&inf->node, &target->inflights);
 	return inf;
 }
 
@@ -202,6 +226,7 @@ blk_interposer_target_alloc(struct file *file, struct block_device *bdev,
 	target->bdev = bdev;
 	target->writable = writable;
 	target->users = 1;
+	INIT_LIST_HEAD(&target->inflights);
 	refcount_set(&target->refs, 1);
 	target->val.fd_or_dev = new_encode_dev(bdev->bd_dev);
 	target->val.flags = writable ? 0 : BPF_BLKDEV_F_RDONLY;
@@ -228,8 +253,8 @@ blk_interposer_target_alloc(struct file *file, struct block_device *bdev,
  *
  * Context: may sleep.
  * Return: the target, to be given back with blk_interposer_target_close();
- * -ENOTBLK: @file is no block device; -ENODEV: the device was removed;
- * -ENFILE: all indexes are in use; -ENOMEM.
+ * -ENOTBLK: @file is no block device; -EBADF: it is not open for reading;
+ * -ENODEV: the device was removed; -ENFILE: all indexes are in use; -ENOMEM.
  */
 struct blk_interposer_target *blk_interposer_target_open(struct file *file)
 {
@@ -239,6 +264,8 @@ struct blk_interposer_target *blk_interposer_target_open(struct file *file)
 
 	if (!S_ISBLK(file_inode(file)->i_mode))
 		return ERR_PTR(-ENOTBLK);
+	if (!(file->f_mode & FMODE_READ))
+		return ERR_PTR(-EBADF);
 	bdev = I_BDEV(file->f_mapping->host);
 	if (!disk_live(bdev->bd_disk))
 		return ERR_PTR(-ENODEV);
@@ -285,6 +312,7 @@ void blk_interposer_target_close(struct blk_interposer_target *target)
  * @target: target that the caller keeps from going away
  *
  * Context: any.
+ * Return: true if it was; lookups in maps say so from then on.
  */
 bool blk_interposer_target_gone(struct blk_interposer_target *target)
 {
@@ -306,6 +334,7 @@ bool blk_interposer_target_gone(struct blk_interposer_target *target)
  * it, so such a loop would have no end.
  *
  * Context: may sleep.
+ * Return: true if it may.
  */
 bool blk_interposer_stacks_on(struct blk_interposer_target *target,
 			      struct block_device *source)
@@ -313,36 +342,67 @@ bool blk_interposer_stacks_on(struct blk_interposer_target *target,
 	return bd_disk_stacks_on(target->bdev->bd_disk, source);
 }
 
-/* New bios get a new counter; wait until the old one has none. */
+/*
+ * New bios get a new counter.
+ *
+ * Return: 0, or an error; *seq is that of the newest old counter.
+ */
+static int blk_interposer_drain_start(struct blk_interposer_target *target,
+				      u64 *seq)
+{
+	struct blk_interposer_inflight *inf, *old = NULL;
+	int ret = 0;
+
+	mutex_lock(&blk_interposer_targets_lock);
+	*seq = target->seq;
+	/* Without slots no bio comes any more, and the counter is killed. */
+	if (target->users) {
+		inf = blk_interposer_inflight_alloc(target);
+		if (IS_ERR(inf))
+			ret = PTR_ERR(inf);
+		else
+			old = blk_interposer_inflight_replace(target, inf);
+	}
+	mutex_unlock(&blk_interposer_targets_lock);
+	if (old) {
+		/* A program that runs now may still be about to count there. */
+		synchronize_rcu();
+		percpu_ref_kill(&old->ref);
+	}
+	return ret;
+}
+
+/* Wait for all old counters, also those that earlier barriers gave up on. */
 static int blk_interposer_drain_target(struct blk_interposer_target *target,
 				       unsigned long *timeout)
 {
-	struct blk_interposer_inflight *inf, *old = NULL;
+	struct blk_interposer_inflight *inf;
 	long left;
+	u64 seq;
+	int ret;
 
-	mutex_lock(&blk_interposer_targets_lock);
-	if (target->users) {
-		inf = blk_interposer_inflight_alloc(target);
-		if (IS_ERR(inf)) {
-			mutex_unlock(&blk_interposer_targets_lock);
-			return PTR_ERR(inf);
-		}
-		old = blk_interposer_inflight_replace(target, inf);
-		refcount_inc(&old->refs);
+	ret = blk_interposer_drain_start(target, &seq);
+	while (!ret) {
+		mutex_lock(&blk_interposer_targets_lock);
+		inf = list_first_entry_or_null(&target->inflights,
+					       struct blk_interposer_inflight,
+					       node);
+		if (inf && inf->seq <= seq)
+			refcount_inc(&inf->refs);
+		else
+			inf = NULL;
+		mutex_unlock(&blk_interposer_targets_lock);
+		if (!inf)
+			break;
+		left = wait_for_completion_killable_timeout(&inf->done,
+							    *timeout);
+		blk_interposer_inflight_put(inf);
+		if (left <= 0)
+			ret = left < 0 ? -EINTR : -ETIMEDOUT;
+		else
+			*timeout = left;
 	}
-	mutex_unlock(&blk_interposer_targets_lock);
-	if (!old)
-		return 0;
-
-	/* A program that runs now may still be about to count a bio there. */
-	synchronize_rcu();
-	percpu_ref_kill(&old->ref);
-	left = wait_for_completion_killable_timeout(&old->done, *timeout);
-	blk_interposer_inflight_put(old);
-	if (left < 0)
-		return -EINTR;
-	*timeout = left;
-	return left ? 0 : -ETIMEDOUT;
+	return ret;
 }
 
 /**
@@ -350,19 +410,26 @@ static int blk_interposer_drain_target(struct blk_interposer_target *target,
  * @idisk: of the disk
  * @timeout: jiffies to wait at most; what is left of it on return
  *
- * Waits for bios of other disks too if they share a target.
+ * Waits on all targets that bios of the disk may have reached, through others
+ * too, and for bios of other disks there as well.
  *
  * Context: may sleep, no locks held.
- * Return: 0, -EINTR, -ETIMEDOUT, or -ENOMEM, -ENFILE: nothing was waited for.
+ * Return: 0, -EINTR, -ETIMEDOUT, or -ENOMEM, -ENFILE for a new counter.
  */
 int blk_interposer_drain(struct blk_interposer_disk *idisk,
 			 unsigned long *timeout)
 {
 	struct blk_interposer_target *target;
+	unsigned long *reach;
 	unsigned int id;
 	int ret = 0;
 
-	for_each_set_bit(id, idisk->used, BLK_INTERPOSER_MAX_TARGETS) {
+	reach = bitmap_zalloc(2 * BLK_INTERPOSER_MAX_TARGETS, GFP_KERNEL);
+	if (!reach)
+		return -ENOMEM;
+	blk_interposer_reach(idisk, reach, reach +
+			     BITS_TO_LONGS(BLK_INTERPOSER_MAX_TARGETS));
+	for_each_set_bit(id, reach, BLK_INTERPOSER_MAX_TARGETS) {
 		target = blk_interposer_target_tryget(id);
 		if (!target)
 			continue;
@@ -371,6 +438,7 @@ int blk_interposer_drain(struct blk_interposer_disk *idisk,
 		if (ret)
 			break;
 	}
+	bitmap_free(reach);
 	return ret;
 }
 
@@ -440,6 +508,11 @@ void __blk_interposer_end_part(struct bio *bio)
 		percpu_ref_put(&inf->ref);
 }
 
+/*
+ * The first time bio_endio() gets here is the end: a bio whose bi_end_io is
+ * hooked in place to end it once more (decryption in blk-crypto-fallback) must
+ * not be redirected. Those with a crypt context are refused.
+ */
 bool __blk_interposer_endio(struct bio *bio)
 {
 	struct blk_interposer_inflight *inf = blk_interposer_take(bio);

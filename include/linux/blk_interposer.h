@@ -41,6 +41,7 @@ enum blk_interposer_action {
  * @target: chosen by the last bpf_redirect_map() of this run
  * @block_sectors: granularity of a split in sectors, 0 if the bio cannot be
  *	split
+ * @accepted: sectors the verdict is for; what counts, whatever @uctx says
  * @data: payload of a test run
  * @data_len: its length in bytes
  */
@@ -51,6 +52,7 @@ struct bpf_bio_kern {
 	struct bpf_run_ctx run_ctx;
 	struct blk_interposer_target *target;
 	u32 block_sectors;
+	u32 accepted;
 	u32 data_len;
 	const void *data;
 };
@@ -130,6 +132,7 @@ static inline void blk_interposer_copy(struct bio *bio, struct bio *src)
 	bio->bi_interposer = src->bi_interposer & BIO_INTERPOSER_HOPS_MASK;
 }
 
+bool blk_interposer_fits(struct blk_interposer_target *target, u32 nr_sectors);
 void blk_interposer_add_partition(struct block_device *part);
 void blk_interposer_uninstall(struct block_device *bdev);
 void blk_interposer_release_disk(struct gendisk *disk);

@@ -17,7 +17,7 @@
  * mounted device may refuse to be opened for writing
  * (CONFIG_BLK_DEV_WRITE_MOUNTED), and closing it after that makes udev rescan.
  */
-static struct file *blk_fget(u32 fd)
+struct file *blk_fget(u32 fd)
 {
 	struct file *file = fget(fd);
 
@@ -95,13 +95,6 @@ static bool blk_prog_has_targets(struct bpf_prog *prog)
 			BPF_MAP_TYPE_BLKDEV;
 	mutex_unlock(&prog->aux->used_maps_mutex);
 	return found;
-}
-
-static struct blk_interposer_list *
-blk_list_locked(struct blk_interposer_disk *idisk, struct block_device *bdev)
-{
-	return rcu_dereference_protected(bdev->bd_interposer_list,
-					 lockdep_is_held(&idisk->lock));
 }
 
 static bool blk_list_uses_map(struct blk_interposer_list *list,
@@ -279,11 +272,9 @@ int blk_change_run(struct blk_change *c, int (*change)(struct blk_change *c))
 		ret = blk_prog_check_targets(c->prog, c->bdev);
 	}
 	if (!ret) {
-		mutex_lock(&c->idisk->lock);
-		noio = memalloc_noio_save();
+		noio = blk_interposer_lock(c->idisk);
 		ret = change(c);
-		memalloc_noio_restore(noio);
-		mutex_unlock(&c->idisk->lock);
+		blk_interposer_unlock(c->idisk, noio);
 	}
 	if (targets)
 		mutex_unlock(&blk_interposer_topology_lock);
@@ -369,16 +360,21 @@ int blk_prog_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 			goto out_counters;
 		}
 	}
+	/*
+	 * The list takes our caller's reference. After a barrier that failed
+	 * the caller drops one although the program is attached, and it may
+	 * have been detached meanwhile: so have a second one from the start.
+	 */
+	bpf_prog_inc(prog);
 	ret = blk_attach(&c);
-	if (ret)
-		goto out_replace;
-	c.counters = NULL;
-	if (c.flags & BPF_F_BLK_BARRIER) {
+	if (!ret)
+		c.counters = NULL;
+	if (!ret && c.flags & BPF_F_BLK_BARRIER) {
 		ret = blk_interposer_barrier(c.bdev->bd_disk);
-		/* Our caller drops its reference; the list keeps one. */
 		if (ret)
-			bpf_prog_inc(prog);
+			goto out_replace;
 	}
+	bpf_prog_put(prog);
 out_replace:
 	if (c.replace)
 		bpf_prog_put(c.replace);
@@ -408,6 +404,7 @@ int blk_prog_detach(const union bpf_attr *attr, struct bpf_prog *prog)
 		.id_or_fd = attr->relative_fd,
 		.revision = attr->expected_revision,
 	};
+	unsigned int noio;
 	struct file *file;
 	int ret = -ENOENT;
 
@@ -415,13 +412,12 @@ int blk_prog_detach(const union bpf_attr *attr, struct bpf_prog *prog)
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	c.bdev = blk_file_bdev(file);
-	/* Pairs with the release in blk_interposer_disk_get(). */
-	c.idisk = smp_load_acquire(&c.bdev->bd_disk->interposer);
+	c.idisk = blk_interposer_of(c.bdev->bd_disk);
 	if (!c.idisk)
 		goto out;
-	mutex_lock(&c.idisk->lock);
+	noio = blk_interposer_lock(c.idisk);
 	ret = blk_detach_locked(&c);
-	mutex_unlock(&c.idisk->lock);
+	blk_interposer_unlock(c.idisk, noio);
 	if (!ret && c.flags & BPF_F_BLK_BARRIER)
 		ret = blk_interposer_barrier(c.bdev->bd_disk);
 out:
@@ -449,81 +445,4 @@ void blk_interposer_release_progs(struct blk_interposer *ip)
 		else
 			bpf_prog_put(tuple.prog);
 	}
-}
-
-/* User space says how large its struct is, and gets that much. */
-int blk_stats_to_user(void __user *to, u32 size,
-		      struct blk_interposer_counters *counters)
-{
-	struct bpf_blk_stats stats;
-	u32 len = min_t(u32, size, sizeof(stats));
-
-	blk_interposer_stats_sum(counters, &stats);
-	if (copy_to_user(to, &stats, len) ||
-	    clear_user(to + len, size - len))
-		return -EFAULT;
-	return 0;
-}
-
-static int blk_query_stats(const union bpf_attr *attr,
-			   struct blk_interposer_disk *idisk,
-			   struct block_device *bdev)
-{
-	void __user *to = u64_to_user_ptr(attr->query.blk_stats);
-	u32 size = attr->query.blk_stats_size;
-	struct blk_interposer_list *list;
-	u32 i;
-
-	list = blk_list_locked(idisk, bdev);
-	if (!to || !list)
-		return 0;
-	for (i = 0; i < min(list->count, attr->query.count); i++)
-		if (blk_stats_to_user(to + (size_t)i * size, size,
-				      list->slots[i].counters))
-			return -EFAULT;
-	return 0;
-}
-
-/**
- * blk_prog_query - BPF_PROG_QUERY with BPF_BLK_SUBMIT
- * @attr: target_fd is a block device open for reading
- * @uattr: where the answer goes
- *
- * Context: may sleep.
- * Return: 0; -EBADF, -ENOTBLK as blk_prog_attach(); -EINVAL: blk_stats without
- * blk_stats_size, or one that is larger than a page; -ENOSPC, -EFAULT from
- * bpf_mprog_query().
- */
-int blk_prog_query(const union bpf_attr *attr, union bpf_attr __user *uattr)
-{
-	struct blk_interposer_disk *idisk;
-	struct block_device *bdev;
-	struct file *file;
-	int ret, err;
-
-	if (!attr->query.blk_stats != !attr->query.blk_stats_size ||
-	    attr->query.blk_stats_size > PAGE_SIZE)
-		return -EINVAL;
-	file = blk_fget(attr->query.target_fd);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	bdev = blk_file_bdev(file);
-	/* Pairs with the release in blk_interposer_disk_get(). */
-	idisk = smp_load_acquire(&bdev->bd_disk->interposer);
-	if (!idisk) {
-		ret = bpf_mprog_query(attr, uattr, NULL);
-		goto out;
-	}
-	mutex_lock(&idisk->lock);
-	ret = bpf_mprog_query(attr, uattr, bdev->bd_interposer ?
-			      bdev->bd_interposer->entry : NULL);
-	if (!ret || ret == -ENOSPC) {
-		err = blk_query_stats(attr, idisk, bdev);
-		if (err)
-			ret = err;
-	}
-	mutex_unlock(&idisk->lock);
-out:
-	fput(file);
-	return ret;
 }

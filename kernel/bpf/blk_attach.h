@@ -40,6 +40,14 @@ static inline struct block_device *blk_file_bdev(struct file *file)
 	return I_BDEV(file->f_mapping->host);
 }
 
+static inline struct blk_interposer_list *
+blk_list_locked(struct blk_interposer_disk *idisk, struct block_device *bdev)
+{
+	return rcu_dereference_protected(bdev->bd_interposer_list,
+					 lockdep_is_held(&idisk->lock));
+}
+
+struct file *blk_fget(u32 fd);
 struct file *blk_fget_attach(u32 fd);
 int blk_attach(struct blk_change *c);
 int blk_attach_locked(struct blk_change *c);

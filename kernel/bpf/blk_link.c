@@ -21,17 +21,17 @@ static void blk_link_release(struct bpf_link *link)
 	struct blk_link *blk = blk_link(link);
 	struct blk_change c = {
 		.idisk = blk->idisk,
-		.prog = link->prog,
 		.link = link,
 	};
+	unsigned int noio;
 
-	mutex_lock(&blk->idisk->lock);
+	noio = blk_interposer_lock(blk->idisk);
 	c.bdev = blk->bdev;
-	if (c.bdev) {
-		WARN_ON_ONCE(blk_detach_locked(&c));
+	/* Under the lock: an update changes it. */
+	c.prog = link->prog;
+	if (c.bdev && !WARN_ON_ONCE(blk_detach_locked(&c)))
 		blk->bdev = NULL;
-	}
-	mutex_unlock(&blk->idisk->lock);
+	blk_interposer_unlock(blk->idisk, noio);
 }
 
 static int blk_link_detach(struct bpf_link *link)
@@ -184,6 +184,7 @@ static int blk_link_fill_info(const struct bpf_link *link,
 	info->blk.attach_type = BPF_BLK_SUBMIT;
 	info->blk.flags = blk_link_defunct(blk) ? BPF_BLK_LINK_DEFUNCT : 0;
 	info->blk.cookie = blk->cookie;
+	info->blk.stats_size = min_t(u32, size, sizeof(struct bpf_blk_stats));
 	return to ? blk_stats_to_user(to, size, blk->counters) : 0;
 }
 

@@ -77,6 +77,13 @@ blk_interposer_func_proto(enum bpf_func_id func_id,
 	switch (func_id) {
 	case BPF_FUNC_redirect_map:
 		return &bpf_blk_redirect_map_proto;
+	case BPF_FUNC_tail_call:
+		/*
+		 * The device maps of a program called like that would be out
+		 * of sight of the check that no target stacks on the source.
+		 * A device takes 63 programs instead.
+		 */
+		return NULL;
 	case BPF_FUNC_get_attach_cookie:
 		return &bpf_blk_get_attach_cookie_proto;
 	case BPF_FUNC_get_current_pid_tgid:
@@ -96,9 +103,25 @@ blk_interposer_func_proto(enum bpf_func_id func_id,
 	}
 }
 
+/*
+ * Nothing to convert. But without it the verifier would take the context for
+ * plain memory where a kfunc or a global function wants some, and look at the
+ * last byte only to see whether it may be written.
+ */
+static u32 blk_interposer_convert_ctx_access(enum bpf_access_type type,
+					     const struct bpf_insn *si,
+					     struct bpf_insn *insn_buf,
+					     struct bpf_prog *prog,
+					     u32 *target_size)
+{
+	insn_buf[0] = *si;
+	return 1;
+}
+
 const struct bpf_verifier_ops blk_interposer_verifier_ops = {
 	.get_func_proto		= blk_interposer_func_proto,
 	.is_valid_access	= blk_interposer_is_valid_access,
+	.convert_ctx_access	= blk_interposer_convert_ctx_access,
 };
 
 const struct bpf_prog_ops blk_interposer_prog_ops = {
@@ -121,16 +144,20 @@ __bpf_kfunc_start_defs();
  * its original sector plus @nr_sectors, meets the same chain from its start.
  *
  * Return: 0. -EINVAL, and nothing has changed: 0 or not less than the bio; not
- * a multiple of the logical block size, the integrity interval or the crypt
- * data unit; a flush, zone management, zone append or atomic write.
+ * a multiple of the logical block size, also of a target that was chosen
+ * before, of the integrity interval or the crypt data unit; a flush, zone
+ * management, zone append or atomic write.
  */
 __bpf_kfunc int bpf_bio_accept_partial(struct bpf_bio *ctx, u32 nr_sectors)
 {
 	struct bpf_bio_kern *kern = bpf_bio_kern(ctx);
 
-	if (!nr_sectors || nr_sectors >= ctx->nr_sectors ||
+	if (!nr_sectors || nr_sectors >= kern->accepted ||
 	    !kern->block_sectors || nr_sectors & (kern->block_sectors - 1))
 		return -EINVAL;
+	if (kern->target && !blk_interposer_fits(kern->target, nr_sectors))
+		return -EINVAL;
+	kern->accepted = nr_sectors;
 	ctx->nr_sectors = nr_sectors;
 	return 0;
 }
@@ -174,7 +201,7 @@ __bpf_kfunc int bpf_bio_load_bytes(struct bpf_bio *ctx, u32 offset, void *to,
 				   u32 to__sz)
 {
 	struct bpf_bio_kern *kern = bpf_bio_kern(ctx);
-	u64 len = (u64)ctx->nr_sectors << SECTOR_SHIFT;
+	u64 len = (u64)kern->accepted << SECTOR_SHIFT;
 
 	if (!kern->bio)
 		len = min_t(u64, len, kern->data_len);

@@ -121,6 +121,7 @@ static int blk_test_run_repeat(struct bpf_prog *prog,
 
 	for (i = 0; i < repeat; i++) {
 		kern->uctx = uctx;
+		kern->accepted = uctx.nr_sectors;
 		*verdict = blk_test_run_once(prog, kern);
 		if (signal_pending(current))
 			return -EINTR;

@@ -191,6 +191,7 @@ static long blkdev_map_delete(struct bpf_map *map, void *key)
  * @bdev: device that a program using the map is attached to
  *
  * Context: may sleep, blk_interposer_topology_lock held.
+ * Return: true if one does.
  */
 bool blkdev_map_stacks_on(struct bpf_map *map, struct block_device *bdev)
 {

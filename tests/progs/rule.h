@@ -210,6 +210,7 @@ static const char *const rule_refusals[] = {
 	[BPF_BIO_REFUSED_HINT] = "hint",
 	[BPF_BIO_REFUSED_PARTIAL] = "partial",
 	[BPF_BIO_REFUSED_FLUSH] = "flush",
+	[BPF_BIO_REFUSED_NOMEM] = "nomem",
 };
 
 /* Index of a word, -1 if it is not among them. */

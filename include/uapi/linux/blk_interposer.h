@@ -48,6 +48,7 @@ enum bpf_bio_op {
 	BPF_BIO_OP_ZONE_FINISH = 10,
 	BPF_BIO_OP_ZONE_RESET = 11,
 	BPF_BIO_OP_ZONE_RESET_ALL = 12,
+	/* private: */
 	__BPF_BIO_OP_MAX
 };
 
@@ -148,6 +149,7 @@ enum bpf_bio_verdict {
 	BPF_BIO_REMAP = 2,
 	BPF_BIO_DONE = 3,
 	BPF_BIO_REDIRECT = 4,
+	/* private: */
 	__BPF_BIO_VERDICT_MAX
 };
 
@@ -166,8 +168,7 @@ enum bpf_bio_verdict {
  * @BPF_BIO_REFUSED_ALIGN: not aligned to the logical block size or DMA
  *	alignment of the device
  * @BPF_BIO_REFUSED_LOOP: redirected more than BPF_BIO_MAX_HOPS times
- * @BPF_BIO_REFUSED_NO_TARGET: BPF_BIO_REDIRECT without bpf_redirect_map(), or
- *	bad flags for it
+ * @BPF_BIO_REFUSED_NO_TARGET: BPF_BIO_REDIRECT without bpf_redirect_map()
  * @BPF_BIO_REFUSED_TARGET_GONE: the target device was removed
  * @BPF_BIO_REFUSED_STABLE: the target needs stable pages and the source does
  *	not promise them
@@ -182,6 +183,7 @@ enum bpf_bio_verdict {
  *	for the target that was chosen afterwards
  * @BPF_BIO_REFUSED_FLUSH: a flush of a redirect target failed; the bio that
  *	asked for it failed with the same error
+ * @BPF_BIO_REFUSED_NOMEM: no memory to split the bio
  */
 enum bpf_bio_refusal {
 	BPF_BIO_REFUSED_SECTOR = 0,
@@ -197,6 +199,8 @@ enum bpf_bio_refusal {
 	BPF_BIO_REFUSED_HINT = 10,
 	BPF_BIO_REFUSED_PARTIAL = 11,
 	BPF_BIO_REFUSED_FLUSH = 12,
+	BPF_BIO_REFUSED_NOMEM = 13,
+	/* private: */
 	__BPF_BIO_REFUSED_MAX
 };
 

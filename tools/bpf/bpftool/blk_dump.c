@@ -37,6 +37,7 @@ static const char * const refusal_names[] = {
 	[BPF_BIO_REFUSED_HINT]		= "hint",
 	[BPF_BIO_REFUSED_PARTIAL]	= "partial",
 	[BPF_BIO_REFUSED_FLUSH]		= "flush",
+	[BPF_BIO_REFUSED_NOMEM]		= "nomem",
 };
 
 /* A later kernel may count what this bpftool has no name for. */
