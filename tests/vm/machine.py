@@ -85,6 +85,9 @@ class Slot:
         Path(base).mkdir(parents=True, exist_ok=True)
         slots = [open(Path(base) / f"vm-slot-{i}", "w", encoding="ascii")
                  for i in range(max(1, os.cpu_count()))]
+        # Whoever comes first is served first.
+        queue = open(Path(base) / "vm-queue", "w", encoding="ascii")
+        fcntl.flock(queue, fcntl.LOCK_EX)
         while True:
             for slot in slots:
                 try:
@@ -92,6 +95,7 @@ class Slot:
                 except BlockingIOError:
                     continue
                 self.held = slot
+                queue.close()
                 return self
             time.sleep(0.2)
 
