@@ -34,6 +34,7 @@ inflight() {
 	awk '{ print $1 + $2 }' "$(sys_dir "$1")/inflight"
 }
 
+# load_flows DEVICE: something is in flight there.
 load_flows() {
 	[ "$(inflight "$1")" -gt 0 ]
 }
@@ -51,15 +52,29 @@ expect_verified() {
 	expect_num "$1: it did something" "$(load_ios)" -gt 0
 }
 
-# The load was to fail, and to come to an end.
-expect_failed_load() {
-	expect_within "$1: it ends" 60 load_ended
-	end_load
-	expect_ne "$1: it failed" "$LOAD_STATUS" 0
+# start_io DEVICE: in the background until there is an error; see
+# tests/progs/life_io.c.
+start_io() {
+	"$TEST_BIN/life_io" "$1" >"$TMP/io.out" 2>"$TMP/io.err" &
+	IO=$!
+	must wait_for 60 grep -q ready "$TMP/io.out"
 }
 
-load_ended() {
-	! load_runs
+io_ended() {
+	! kill -0 "$IO"
+}
+
+# It ended by itself, and never read anything wrong.
+expect_io_ended() {
+	local rc=0
+
+	expect_within "$1: I/O ends" 60 io_ended
+	kill -TERM "$IO" 2>/dev/null || true
+	wait "$IO" || rc=$?
+	sed 's/^/# io: /' "$TMP/io.out" "$TMP/io.err"
+	expect_eq "$1: nothing wrong was read" "$rc" 0
+	expect_num "$1: blocks" \
+		"$(awk '$1 == "ios" { print $2 }' "$TMP/io.out")" -gt 256
 }
 
 load_ios() {
