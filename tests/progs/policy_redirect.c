@@ -62,15 +62,17 @@ static struct fate model(const struct bpf_bio *in, __u64 sector)
 	(void)in;
 	for (i = 0; i < nr_ranges; i++) {
 		const struct redirect_range *r = &ranges[i];
+		__u64 first = r->first < r->last ? r->first : r->last;
+		__u64 last = r->first < r->last ? r->last : r->first;
 
-		if (sector < r->first || sector > r->last)
+		if (sector < first || sector > last)
 			continue;
 		if (r->key > 1) {
 			fate.verdict = fallback;
 			return fate;
 		}
 		fate.verdict = BPF_BIO_REDIRECT;
-		fate.sector = sector - r->first + r->target_first;
+		fate.sector = sector - first + r->target_first;
 		fate.dev = target_devs[r->key];
 		return fate;
 	}
@@ -119,6 +121,10 @@ static void check_shapes(void)
 		{ 200, 299, 0, 5, 0 },
 		{ 400, 499, 0, REDIRECT_MAX_TARGETS, 0 },
 	};
+	static const struct redirect_range mixed_up[] = {
+		{ 50, 59, 0, 1, 0 },
+		{ 199, 100, 300, 0, 0 },
+	};
 	static struct redirect_range many[REDIRECT_MAX_RANGES];
 	size_t i;
 
@@ -136,6 +142,8 @@ static void check_shapes(void)
 	      1000);
 	check("empty slot passes where wanted", missing, ARRAY_SIZE(missing),
 	      BPF_BIO_PASS, 1000);
+	check("last before first", mixed_up, ARRAY_SIZE(mixed_up), BPF_BIO_FAIL,
+	      400);
 	check("64 ranges", many, ARRAY_SIZE(many), BPF_BIO_FAIL, 7000);
 	check("no range", plain, 0, BPF_BIO_FAIL, 1000);
 }

@@ -3,6 +3,7 @@
 
 DESCRIPTION="The first policy of the documentation compiles and does what the text says."
 REQUIRES="cmd:clang-19 cmd:make"
+TIMEOUT=120
 
 build_first() {
 	mkdir -p "$TMP/progs"

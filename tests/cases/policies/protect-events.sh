@@ -3,6 +3,7 @@
 
 DESCRIPTION="Each refusal of the protect policy is an event that names task, cgroup, partition, operation and sectors."
 REQUIRES="cmd:jq cmd:blkdiscard"
+TIMEOUT=120
 
 events() {
 	bioctl -j events "$1" protect | jq -r \
