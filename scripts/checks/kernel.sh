@@ -86,6 +86,12 @@ check_uapi_header() {
 	test -e "$header"
 }
 
+# Help, manual pages, completion and code of bpftool name the same types and
+# options; the kernel has a test for that, and the series extends it.
+check_bpftool_words() {
+	python3 "$KSRC/tools/testing/selftests/bpf/test_bpftool_synctypes.py"
+}
+
 # prepare_objects OBJDIR SRCDIR FRAGMENT...: ready to build single objects.
 prepare_objects() {
 	local obj=$1 src=$2
