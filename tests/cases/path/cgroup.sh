@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="A program learns the cgroup that a bio is charged to, also of what is written back later and on stacked devices."
+TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/rule.sh"
 

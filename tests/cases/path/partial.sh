@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="A bio is divided where programs want it, down to its single sectors, and every part is asked about once."
-TIMEOUT=120
+TIMEOUT=240
 
 test_run() {
 	local dev4k
