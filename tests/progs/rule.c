@@ -11,8 +11,8 @@
  * that are not 0.
  *
  * A WORD of attach is target=KEY:DEVICE[:ro], before=NAME, after=NAME, or a
- * rule: KEY=VALUE with commas between, verdict=V first, then any of first=,
- * last=, op=OP+OP, offset=, key=, fallback=, error=, accept=, ioprio=, hint=,
+ * rule: KEY=VALUE with commas between, any of verdict=, first=, last=,
+ * op=OP+OP, offset=, key=, fallback=, error=, accept=, ioprio=, hint=, and
  * whole=1, exact=1 (accept exactly), bare=1, choose=1, scribble=1.
  */
 #include <stdarg.h>
@@ -92,12 +92,16 @@ static void rule_setting(struct rule *rule, const char *key, char *value)
 		{ "ioprio", RULE_F_IOPRIO }, { "scribble", RULE_F_SCRIBBLE },
 		{ "hint", RULE_F_HINT },
 	};
+	bool known = false;
 	size_t i;
 	int v;
 
-	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (!strcmp(key, flags[i].key))
+	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (!strcmp(key, flags[i].key)) {
 			rule->flags |= flags[i].flag;
+			known = true;
+		}
+	}
 	if (!strcmp(key, "verdict")) {
 		v = RULE_WORD(rule_verdicts, value);
 		if (v < 0)
@@ -123,7 +127,7 @@ static void rule_setting(struct rule *rule, const char *key, char *value)
 		rule->ioprio = number(value);
 	} else if (!strcmp(key, "hint")) {
 		rule->write_hint = number(value);
-	} else if (!rule->flags) {
+	} else if (!known) {
 		fatal(0, "no setting '%s'", key);
 	}
 }

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+
+DESCRIPTION="Redirected discards, zeroing, cached writes and polled I/O do what the target can do, or fail; none is silently lost."
+REQUIRES="cmd:fio"
+TIMEOUT=240
+
+. "$BLKI_ROOT/tests/lib/rule.sh"
+
+FIRST_MIB="first=0,last=2047,verdict=redirect"
+
+fill_mib() {
+	dd if="$TMP/data" of="$1" bs=1M count=1 oflag=direct status=none
+}
+
+# holds DEVICE FILE: in its first MiB.
+holds() {
+	dd if="$1" bs=1M count=1 iflag=direct status=none | cmp - "$2"
+}
+
+fill_both() {
+	must fill_mib "$1"
+	must fill_mib "$2"
+}
+
+# The source can discard and zero, the target can neither.
+check_unable() {
+	local dev=$1 target=$2
+
+	fill_both "$dev" "$target"
+	rule_attach able "$dev" "target=0:$target" "$FIRST_MIB"
+	expect_error "zeroing without writing is not supported" \
+		"not supported|unsupported" fallocate -n -p -l 1M "$dev"
+	# BLKDISCARD calls it a success when a disk cannot: nobody is promised
+	# anything. But it must not have hit the source.
+	ok "a discard does no harm" blkdiscard -f -l 1M "$dev"
+	expect_eq "both were redirected" "$(stat_of able redirect)" 2/4096
+	ok "zeroing falls back to writing" blkdiscard -f -z -l 1M "$dev"
+	rule_detach able
+	ok "what was to be zeroed on the target is" holds "$target" "$TMP/zero"
+	ok "the source is untouched" holds "$dev" "$TMP/data"
+}
+
+check_able() {
+	local dev=$1 target=$2
+
+	fill_both "$dev" "$target"
+	rule_attach able "$dev" "target=0:$target" "$FIRST_MIB"
+	ok "zeroing" fallocate -n -p -l 1M "$dev"
+	rule_detach able
+	ok "hits the target" holds "$target" "$TMP/zero"
+	ok "and not the source" holds "$dev" "$TMP/data"
+	must fill_mib "$target"
+	rule_attach able "$dev" "target=0:$target" "$FIRST_MIB"
+	ok "a discard" blkdiscard -f -l 1M "$dev"
+	rule_detach able
+	ok "hits the target, too" holds "$target" "$TMP/zero"
+	ok "and not the source" holds "$dev" "$TMP/data"
+}
+
+# Who writes to a disk without a cache never flushes: the target must not keep
+# in its cache what it was given. rwbs of such a write: FUA is the second F.
+check_cacheless() {
+	local dev=$1 target=$2
+
+	rule_attach from "$dev" "target=0:$target" "$FIRST_MIB"
+	rule_attach there "$target"
+	must fill_mib "$dev"
+	expect_eq "a write from a disk without a cache is FUA at the target" \
+		"$(rule_count there "op=write sector=0 nr=2048 flags=0x9 ")" 1
+	rule_detach from
+	must fill_mib "$target"
+	expect_eq "others are not" \
+		"$(rule_count there "op=write sector=0 nr=2048 flags=0x1 ")" 1
+	rule_detach there
+}
+
+check_polled() {
+	local dev=$1 target=$2 fio
+
+	fio=(fio --name=polled "--filename=$dev" --rw=randread --bs=4k
+		--size=1M --number_ios=8 --ioengine=io_uring --hipri=1
+		--direct=1 --output=/dev/null)
+	rule_attach polled "$dev" "target=0:$target" "first=4096,verdict=redirect"
+	ok "polled reads that pass" "${fio[@]}"
+	expect_num "the program saw the flag" \
+		"$(rule_count polled "op=read .*flags=0x1[08]0 ")" -ge 8
+	rule_detach polled
+	rule_attach polled "$dev" "target=0:$target" "$FIRST_MIB"
+	expect_fail "polled reads are not redirected" "${fio[@]}"
+	expect_num "which is counted" "$(stat_of polled refused.op)" -ge 1
+	rule_detach polled
+	rule_attach polled "$dev" \
+		"first=0,last=2047,verdict=remap,offset=2048,accept=4"
+	ok "polled reads can be remapped and divided" "${fio[@]}"
+	rule_detach polled
+}
+
+test_run() {
+	local virtio other null
+
+	dd if=/dev/urandom of="$TMP/data" bs=1M count=1 status=none
+	dd if=/dev/zero of="$TMP/zero" bs=1M count=1 status=none
+	virtio=$(disk 0)
+	other=$(disk 1)
+	null=$(new_null_blk)
+	check_unable "$virtio" "$null"
+	check_able "$virtio" "$other"
+	check_cacheless "$null" "$virtio"
+	check_polled "$(new_null_blk poll_queues=1)" "$null"
+}
