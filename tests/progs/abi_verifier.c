@@ -229,6 +229,8 @@ static void test_helpers(void)
 		{ "bpf_copy_from_user", BPF_FUNC_copy_from_user },
 		{ "bpf_sys_close", BPF_FUNC_sys_close },
 		{ "bpf_get_stackid", BPF_FUNC_get_stackid },
+		/* would hide device maps from the check for loops */
+		{ "bpf_tail_call", BPF_FUNC_tail_call },
 	};
 	size_t i;
 
@@ -295,9 +297,6 @@ static void test_maps(void)
 	      ALU(BPF_ADD, BPF_REG_2, -4), MOV_REG(BPF_REG_3, BPF_REG_10),
 	      ALU(BPF_ADD, BPF_REG_3, -16), MOV(BPF_REG_4, 0),
 	      LD_MAP(BPF_REG_1, map), CALL(BPF_FUNC_map_update_elem),
-	      MOV(BPF_REG_0, 0), EXIT());
-	CHECK("tail call through a device map", "", MOV(BPF_REG_3, 0),
-	      LD_MAP(BPF_REG_2, map), CALL(BPF_FUNC_tail_call),
 	      MOV(BPF_REG_0, 0), EXIT());
 	close(map);
 	close(array);
