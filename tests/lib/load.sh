@@ -77,8 +77,10 @@ expect_io_ended() {
 		"$(awk '$1 == "ios" { print $2 }' "$TMP/io.out")" -gt 256
 }
 
+# What fio has to say besides stands before the JSON.
 load_ios() {
-	jq '.jobs[0] | .read.total_ios + .write.total_ios' "$TMP/load.json"
+	sed -n '/^{/,$p' "$TMP/load.json" |
+		jq '.jobs[0] | .read.total_ios + .write.total_ios'
 }
 
 storm_is_ready() {
