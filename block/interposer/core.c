@@ -65,6 +65,7 @@ blk_interposer_disk_alloc(struct gendisk *disk)
 	refcount_set(&idisk->refs, 1);
 	idisk->disk = disk;
 	INIT_LIST_HEAD(&idisk->node);
+	xa_init(&idisk->used_by);
 	/*
 	 * Splits happen below current->bio_list, where a bio allocated earlier
 	 * may still wait for us to return: the rescuer submits those.
@@ -84,7 +85,13 @@ out_free:
 
 static void blk_interposer_disk_exit(struct blk_interposer_disk *idisk)
 {
+	unsigned long *used;
+	unsigned long idx;
+
 	blk_interposer_flush_exit(idisk);
+	xa_for_each(&idisk->used_by, idx, used)
+		bitmap_free(used);
+	xa_destroy(&idisk->used_by);
 	bioset_exit(&idisk->split);
 }
 
@@ -206,6 +213,41 @@ bool blk_interposer_bdev_live(struct block_device *bdev)
 	       xa_load(&disk->part_tbl, bdev_partno(bdev)) == bdev;
 }
 
+/* Kept until the disk is released: targets stay dirty after a detach. */
+static unsigned long *blk_interposer_used(struct blk_interposer_disk *idisk,
+					  u8 partno)
+{
+	unsigned long *used = xa_load(&idisk->used_by, partno);
+
+	if (used)
+		return used;
+	used = bitmap_zalloc(BLK_INTERPOSER_MAX_TARGETS, GFP_KERNEL);
+	if (used && xa_err(xa_store(&idisk->used_by, partno, used,
+				    GFP_KERNEL))) {
+		bitmap_free(used);
+		used = NULL;
+	}
+	return used;
+}
+
+/**
+ * blk_interposer_forget - a target is closed
+ * @idisk: of a disk that may have used it
+ * @id: of the target
+ *
+ * Context: idisk->lock held.
+ */
+void blk_interposer_forget(struct blk_interposer_disk *idisk, unsigned int id)
+{
+	unsigned long *used;
+	unsigned long idx;
+
+	lockdep_assert_held(&idisk->lock);
+	xa_for_each(&idisk->used_by, idx, used)
+		clear_bit(id, used);
+	clear_bit(id, idisk->used);
+}
+
 /**
  * blk_interposer_fetch - attach point of a block device
  * @idisk: of its disk
@@ -220,13 +262,21 @@ struct blk_interposer *blk_interposer_fetch(struct blk_interposer_disk *idisk,
 					    struct block_device *bdev)
 {
 	struct blk_interposer *ip = bdev->bd_interposer;
+	unsigned long *used;
 
 	lockdep_assert_held(&idisk->lock);
 	if (ip)
 		return ip;
+	used = blk_interposer_used(idisk, bdev_partno(bdev));
+	if (!used)
+		return NULL;
 	ip = kvzalloc(sizeof(*ip), GFP_KERNEL);
 	if (!ip)
 		return NULL;
+	ip->lists[0].used = used;
+	ip->lists[1].used = used;
+	ip->lists[0].bdev = bdev;
+	ip->lists[1].bdev = bdev;
 	bpf_mprog_bundle_init(&ip->bundle);
 	ip->entry = &ip->bundle.a;
 	bdev->bd_interposer = ip;

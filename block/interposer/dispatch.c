@@ -94,6 +94,7 @@ static u32 blk_interposer_flush_verdict(u32 verdict)
 
 /* The target stays open from here until the bio has ended. */
 static void blk_interposer_choose(struct blk_interposer_disk *idisk,
+				  struct blk_interposer_list *list,
 				  struct blk_interposer_decision *d,
 				  struct blk_interposer_target *target)
 {
@@ -102,6 +103,8 @@ static void blk_interposer_choose(struct blk_interposer_disk *idisk,
 		return;
 	percpu_ref_get(&d->inflight->ref);
 	/* In the RCU section of the run, see blk_interposer_publish(). */
+	if (!test_bit(target->id, list->used))
+		set_bit(target->id, list->used);
 	if (!test_bit(target->id, idisk->used))
 		set_bit(target->id, idisk->used);
 }
@@ -202,7 +205,7 @@ static void blk_interposer_run(struct blk_interposer_disk *idisk,
 		if (verdict == BPF_BIO_REMAP)
 			continue;
 		if (verdict == BPF_BIO_REDIRECT)
-			blk_interposer_choose(idisk, d, ctx.target);
+			blk_interposer_choose(idisk, list, d, ctx.target);
 		d->error = ctx.uctx.error;
 		break;
 	}
@@ -290,14 +293,22 @@ static int blk_interposer_act(const struct blk_interposer_decision *d,
 	return BLK_INTERPOSER_COMPLETE;
 }
 
+/* Where submit_bio_noacct() asks from. */
+struct blk_interposer_stage {
+	struct blk_interposer_disk *idisk;
+	struct block_device *bdev;	/* whose programs are asked */
+	bool disk;			/* that is the whole disk */
+	u8 partno;			/* what the bio named */
+};
+
 /*
  * What may sleep or take long, after blk_interposer_act(). A flush of the
  * source flushes what was redirected too; on its way through a partition the
  * disk's stage is still to come, and does it for both.
  */
 static enum blk_interposer_action
-blk_interposer_settle(struct blk_interposer_disk *idisk, struct bio *bio,
-		      bool disk_stage, int action, blk_status_t status)
+blk_interposer_settle(const struct blk_interposer_stage *stage, struct bio *bio,
+		      int action, blk_status_t status)
 {
 	if (unlikely(action == BLK_INTERPOSER_COMPLETE)) {
 		if (status)
@@ -306,15 +317,16 @@ blk_interposer_settle(struct blk_interposer_disk *idisk, struct bio *bio,
 			zero_fill_bio(bio);
 		if (!op_is_flush(bio->bi_opf))
 			return blk_interposer_complete(bio, BLK_STS_OK);
-		blk_interposer_flush(idisk, bio, true);
+		blk_interposer_flush(stage->idisk, stage->partno, bio, true);
 		return BLK_INTERPOSER_CONSUMED;
 	}
 	if (likely(!(bio->bi_opf & REQ_PREFLUSH)))
 		return action;
 	if (action == BLK_INTERPOSER_CONTINUE &&
-	    (!disk_stage || !blk_interposer_flush_needed(idisk)))
+	    (!stage->disk ||
+	     !blk_interposer_flush_needed(stage->idisk, stage->partno)))
 		return action;
-	blk_interposer_flush(idisk, bio, false);
+	blk_interposer_flush(stage->idisk, stage->partno, bio, false);
 	return BLK_INTERPOSER_CONSUMED;
 }
 
@@ -323,15 +335,15 @@ blk_interposer_settle(struct blk_interposer_disk *idisk, struct bio *bio,
  *
  * Return: false if the bio could not be split; it was completed.
  */
-static bool blk_interposer_submit_part(struct blk_interposer_disk *idisk,
+static bool blk_interposer_submit_part(const struct blk_interposer_stage *stage,
 				       struct blk_interposer_decision *d,
-				       struct bio *bio, bool disk_stage)
+				       struct bio *bio)
 {
 	blk_status_t status = BLK_STS_IOERR;
 	struct bio *front;
 	int ret;
 
-	front = blk_interposer_split(idisk, bio, d, &ret, &status);
+	front = blk_interposer_split(stage->idisk, bio, d, &ret, &status);
 	if (!front) {
 		blk_interposer_refuse(d, bio, ret);
 		if (d->inflight)
@@ -341,7 +353,7 @@ static bool blk_interposer_submit_part(struct blk_interposer_disk *idisk,
 	}
 	bio_set_interposed(front);
 	ret = blk_interposer_act(d, front, &status);
-	if (blk_interposer_settle(idisk, front, disk_stage, ret, status) !=
+	if (blk_interposer_settle(stage, front, ret, status) !=
 	    BLK_INTERPOSER_CONSUMED)
 		submit_bio_noacct(front);
 	return true;
@@ -360,25 +372,24 @@ static bool blk_interposer_submit_part(struct blk_interposer_disk *idisk,
  */
 enum blk_interposer_action __blk_interposer_submit(struct bio *bio)
 {
-	bool disk_stage = !bdev_is_partition(bio->bi_bdev) ||
-			  bio_flagged(bio, BIO_REMAPPED);
-	struct block_device *bdev = disk_stage ? bdev_whole(bio->bi_bdev) :
-						 bio->bi_bdev;
+	struct blk_interposer_stage stage;
 	blk_status_t status = BLK_STS_IOERR;
 	struct blk_interposer_decision d;
-	struct blk_interposer_disk *idisk;
 	struct blk_interposer_list *list;
 	int action;
 	bool split;
 
 	if (bio_flagged(bio, BIO_INTERPOSED))
 		return BLK_INTERPOSER_CONTINUE;
-	idisk = blk_interposer_of(bdev->bd_disk);
+	stage.partno = bdev_partno(bio->bi_bdev);
+	stage.disk = !stage.partno || bio_flagged(bio, BIO_REMAPPED);
+	stage.bdev = stage.disk ? bdev_whole(bio->bi_bdev) : bio->bi_bdev;
+	stage.idisk = blk_interposer_of(stage.bdev->bd_disk);
 
 	for (;;) {
 		action = BLK_INTERPOSER_CONTINUE;
 		rcu_read_lock();
-		list = rcu_dereference(bdev->bd_interposer_list);
+		list = rcu_dereference(stage.bdev->bd_interposer_list);
 		if (unlikely(bio->bi_opf & REQ_PREFLUSH) &&
 		    blk_interposer_is_close_flush(bio))
 			list = NULL;
@@ -386,7 +397,7 @@ enum blk_interposer_action __blk_interposer_submit(struct bio *bio)
 			rcu_read_unlock();
 			break;
 		}
-		blk_interposer_run(idisk, list, bio, &d);
+		blk_interposer_run(stage.idisk, list, bio, &d);
 		if (likely(!d.partial)) {
 			bio_set_interposed(bio);
 			action = blk_interposer_act(&d, bio, &status);
@@ -395,11 +406,11 @@ enum blk_interposer_action __blk_interposer_submit(struct bio *bio)
 		}
 		refcount_inc(&d.counters->refs);
 		rcu_read_unlock();
-		split = blk_interposer_submit_part(idisk, &d, bio, disk_stage);
+		split = blk_interposer_submit_part(&stage, &d, bio);
 		blk_interposer_counters_put(d.counters);
 		if (!split)
 			return BLK_INTERPOSER_CONSUMED;
 		cond_resched();
 	}
-	return blk_interposer_settle(idisk, bio, disk_stage, action, status);
+	return blk_interposer_settle(&stage, bio, action, status);
 }

@@ -33,6 +33,7 @@
  * @work: sends the flushes, then lets the bio go on
  * @bio: the bio held back, or redirected and not yet submitted
  * @complete: it ends after the flush even if it has data
+ * @partno: partition it named
  * @pending: flushes that have not ended, and one while they are being sent
  * @status: first error
  * @reach: targets to look at
@@ -43,6 +44,7 @@ struct blk_interposer_flush {
 	struct work_struct work;
 	struct bio *bio;
 	bool complete;
+	u8 partno;
 	atomic_t pending;
 	int status;
 	DECLARE_BITMAP(reach, BLK_INTERPOSER_MAX_TARGETS);
@@ -131,6 +133,13 @@ static void blk_interposer_flush_send(struct blk_interposer_flush *flush,
 	struct blk_interposer_flush_bio *fbio;
 	struct bio *bio;
 
+	/* Without a write cache it would succeed on a removed device. */
+	if (target && blk_interposer_target_gone(target)) {
+		cmpxchg(&flush->status, 0, (__force int)BLK_STS_IOERR);
+		blk_interposer_flush_finish(target, BLK_STS_IOERR);
+		blk_interposer_target_put(target);
+		return;
+	}
 	bio = bio_alloc_bioset(bdev_whole(bdev), 0,
 			       REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC,
 			       GFP_NOIO, &flush->idisk->flush_bios);
@@ -159,9 +168,31 @@ static void blk_interposer_flush_take_error(struct blk_interposer_flush *flush)
 		cmpxchg(&flush->status, 0, status);
 }
 
+/* Add what bios to a partition were redirected to, by its or the disk's programs. */
+static void blk_interposer_add_used(struct blk_interposer_disk *idisk,
+				    u8 partno, unsigned long *reach)
+{
+	const u8 of[] = { 0, partno };
+	unsigned long *used;
+	int i;
+
+	if (!partno) {
+		bitmap_or(reach, reach, idisk->used,
+			  BLK_INTERPOSER_MAX_TARGETS);
+		return;
+	}
+	for (i = 0; i < ARRAY_SIZE(of); i++) {
+		used = xa_load(&idisk->used_by, of[i]);
+		if (used)
+			bitmap_or(reach, reach, used,
+				  BLK_INTERPOSER_MAX_TARGETS);
+	}
+}
+
 /**
- * blk_interposer_reach - all targets that bios of a disk may have got to
- * @idisk: of the disk
+ * blk_interposer_reach - all targets that bios may have got to
+ * @idisk: of the disk of these bios
+ * @partno: partition that they named, 0 for any of the disk
  * @reach: result, a bit for each target
  * @seen: for use in here, as large
  *
@@ -169,7 +200,7 @@ static void blk_interposer_flush_take_error(struct blk_interposer_flush *flush)
  *
  * Context: process context.
  */
-void blk_interposer_reach(struct blk_interposer_disk *idisk,
+void blk_interposer_reach(struct blk_interposer_disk *idisk, u8 partno,
 			  unsigned long *reach, unsigned long *seen)
 {
 	struct blk_interposer_target *target;
@@ -177,8 +208,9 @@ void blk_interposer_reach(struct blk_interposer_disk *idisk,
 	unsigned int id;
 	bool more;
 
-	bitmap_copy(reach, idisk->used, BLK_INTERPOSER_MAX_TARGETS);
+	bitmap_zero(reach, BLK_INTERPOSER_MAX_TARGETS);
 	bitmap_zero(seen, BLK_INTERPOSER_MAX_TARGETS);
+	blk_interposer_add_used(idisk, partno, reach);
 	do {
 		more = false;
 		for_each_andnot_bit(id, reach, seen,
@@ -189,8 +221,9 @@ void blk_interposer_reach(struct blk_interposer_disk *idisk,
 				continue;
 			below = blk_interposer_of(target->bdev->bd_disk);
 			if (below) {
-				bitmap_or(reach, reach, below->used,
-					  BLK_INTERPOSER_MAX_TARGETS);
+				blk_interposer_add_used(below,
+							bdev_partno(target->bdev),
+							reach);
 				more = true;
 			}
 			blk_interposer_target_put(target);
@@ -205,7 +238,8 @@ static void blk_interposer_flush_run(struct work_struct *work)
 	struct blk_interposer_target *target;
 	unsigned int id;
 
-	blk_interposer_reach(flush->idisk, flush->reach, flush->seen);
+	blk_interposer_reach(flush->idisk, flush->partno, flush->reach,
+			     flush->seen);
 	blk_interposer_flush_send(flush, flush->idisk->disk->part0, NULL);
 	for_each_set_bit(id, flush->reach, BLK_INTERPOSER_MAX_TARGETS) {
 		target = blk_interposer_target_tryget(id);
@@ -233,6 +267,8 @@ static bool blk_interposer_flush_start(struct blk_interposer_disk *idisk,
 	flush->idisk = idisk;
 	flush->bio = bio;
 	flush->complete = complete;
+	flush->partno = bio->bi_cookie;
+	bio->bi_cookie = BLK_QC_T_NONE;
 	flush->status = 0;
 	atomic_set(&flush->pending, 1);
 	INIT_WORK(&flush->work, blk_interposer_flush_run);
@@ -318,14 +354,15 @@ static void blk_interposer_flush_work(struct work_struct *work)
 /**
  * blk_interposer_flush - hold a bio back until everything is flushed
  * @idisk: of the disk whose stage the bio is in
+ * @partno: partition that the bio named there
  * @bio: bio with REQ_PREFLUSH, or with REQ_FUA and @complete; it may have been
  *	redirected already
  * @complete: complete the bio after the flush, without I/O of its own
  *
  * Context: any. Takes the bio over.
  */
-void blk_interposer_flush(struct blk_interposer_disk *idisk, struct bio *bio,
-			  bool complete)
+void blk_interposer_flush(struct blk_interposer_disk *idisk, u8 partno,
+			  struct bio *bio, bool complete)
 {
 	unsigned long irqflags;
 
@@ -335,6 +372,8 @@ void blk_interposer_flush(struct blk_interposer_disk *idisk, struct bio *bio,
 	 */
 	bio_clear_polled(bio);
 	bio->bi_opf &= ~(REQ_PREFLUSH | REQ_NOWAIT);
+	/* Free as long as we have it: nobody polls. */
+	bio->bi_cookie = partno;
 	spin_lock_irqsave(&idisk->flush_lock, irqflags);
 	bio_list_add(complete ? &idisk->flush_new_done : &idisk->flush_new,
 		     bio);
@@ -345,14 +384,23 @@ void blk_interposer_flush(struct blk_interposer_disk *idisk, struct bio *bio,
 /**
  * blk_interposer_flush_needed - does a flush of the disk concern others?
  * @idisk: of the disk
+ * @partno: partition that is flushed, 0 for the disk
  *
  * Context: any.
  * Return: true if targets may be dirty, or an error is kept.
  */
-bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk)
+bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk, u8 partno)
 {
-	return !bitmap_empty(idisk->used, BLK_INTERPOSER_MAX_TARGETS) ||
-	       READ_ONCE(idisk->flush_error);
+	unsigned long *of_disk, *of_part;
+
+	if (READ_ONCE(idisk->flush_error))
+		return true;
+	if (!partno)
+		return !bitmap_empty(idisk->used, BLK_INTERPOSER_MAX_TARGETS);
+	of_disk = xa_load(&idisk->used_by, 0);
+	of_part = xa_load(&idisk->used_by, partno);
+	return (of_disk && !bitmap_empty(of_disk, BLK_INTERPOSER_MAX_TARGETS)) ||
+	       (of_part && !bitmap_empty(of_part, BLK_INTERPOSER_MAX_TARGETS));
 }
 
 static void blk_interposer_close_endio(struct bio *bio)
@@ -389,6 +437,8 @@ blk_status_t blk_interposer_flush_target(struct blk_interposer_target *target)
 
 	if (!blk_interposer_flush_begin(target))
 		return BLK_STS_OK;
+	if (blk_interposer_target_gone(target))
+		return BLK_STS_IOERR;
 	bio_init(&bio, bdev_whole(target->bdev), NULL, 0,
 		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
 	bio.bi_private = &done;

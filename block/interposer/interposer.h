@@ -109,11 +109,13 @@ struct blk_interposer_slot {
 /**
  * struct blk_interposer_list - what the hot path runs
  * @bdev: the device the programs are attached to
+ * @used: of @bdev in &struct blk_interposer_disk.used_by
  * @count: programs in @slots
  * @slots: in the order they run
  */
 struct blk_interposer_list {
 	struct block_device *bdev;
+	unsigned long *used;
 	u32 count;
 	struct blk_interposer_slot slots[BPF_MPROG_MAX - 1];
 };
@@ -139,6 +141,9 @@ struct blk_interposer {
  * @disk: NULL once the gendisk is released
  * @node: in the list of all
  * @used: targets that bios of this disk were redirected to; bit is target id
+ * @used_by: the same by partition number, of its own programs; 0: the disk's.
+ *	A flush of a partition must not wait for targets of another one: they
+ *	may be on this one, and flush it themselves.
  * @flush_error: blk_status_t of the last flush of a closed target, kept for
  *	the next flush of this disk
  * @active: BD_INTERPOSED is set on its block devices
@@ -157,6 +162,7 @@ struct blk_interposer_disk {
 	struct gendisk *disk;
 	struct list_head node;
 	DECLARE_BITMAP(used, BLK_INTERPOSER_MAX_TARGETS);
+	struct xarray used_by;
 	int flush_error;
 	bool active;
 	struct bio_set split;
@@ -257,6 +263,7 @@ void blk_interposer_disk_put(struct blk_interposer_disk *idisk);
 bool blk_interposer_bdev_live(struct block_device *bdev);
 struct blk_interposer *blk_interposer_fetch(struct blk_interposer_disk *idisk,
 					    struct block_device *bdev);
+void blk_interposer_forget(struct blk_interposer_disk *idisk, unsigned int id);
 void blk_interposer_key_get(void);
 void blk_interposer_key_put(void);
 bool blk_interposer_publish(struct blk_interposer_disk *idisk,
@@ -346,11 +353,11 @@ struct bio *blk_interposer_split(struct blk_interposer_disk *idisk,
 /* flush.c */
 int blk_interposer_flush_init(struct blk_interposer_disk *idisk);
 void blk_interposer_flush_exit(struct blk_interposer_disk *idisk);
-void blk_interposer_reach(struct blk_interposer_disk *idisk,
+void blk_interposer_reach(struct blk_interposer_disk *idisk, u8 partno,
 			  unsigned long *reach, unsigned long *seen);
-bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk);
-void blk_interposer_flush(struct blk_interposer_disk *idisk, struct bio *bio,
-			  bool complete);
+bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk, u8 partno);
+void blk_interposer_flush(struct blk_interposer_disk *idisk, u8 partno,
+			  struct bio *bio, bool complete);
 bool blk_interposer_is_close_flush(struct bio *bio);
 void blk_interposer_mark_dirty(struct blk_interposer_target *target);
 blk_status_t blk_interposer_flush_target(struct blk_interposer_target *target);

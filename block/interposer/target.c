@@ -99,7 +99,7 @@ static void blk_interposer_target_tell(struct blk_interposer_target *target,
 		target->bdev, blk_status_to_errno(status));
 	list_for_each_entry(idisk, &blk_interposer_disks, node) {
 		if (reach)
-			blk_interposer_reach(idisk, reach, reach +
+			blk_interposer_reach(idisk, 0, reach, reach +
 					     BITS_TO_LONGS(BLK_INTERPOSER_MAX_TARGETS));
 		/* Without memory rather tell too many. */
 		if (reach ? test_bit(target->id, reach) : idisk->active)
@@ -123,7 +123,7 @@ static void blk_interposer_target_end(struct blk_interposer_target *target)
 		if (test_bit(target->id, idisk->used)) {
 			/* The error first: a flush in between sees either. */
 			smp_mb__before_atomic();
-			clear_bit(target->id, idisk->used);
+			blk_interposer_forget(idisk, target->id);
 			blk_interposer_update_gate(idisk);
 		}
 		blk_interposer_unlock(idisk, noio);
@@ -427,7 +427,7 @@ int blk_interposer_drain(struct blk_interposer_disk *idisk,
 	reach = bitmap_zalloc(2 * BLK_INTERPOSER_MAX_TARGETS, GFP_KERNEL);
 	if (!reach)
 		return -ENOMEM;
-	blk_interposer_reach(idisk, reach, reach +
+	blk_interposer_reach(idisk, 0, reach, reach +
 			     BITS_TO_LONGS(BLK_INTERPOSER_MAX_TARGETS));
 	for_each_set_bit(id, reach, BLK_INTERPOSER_MAX_TARGETS) {
 		target = blk_interposer_target_tryget(id);

@@ -217,7 +217,6 @@ static void blk_publish(struct blk_change *c, struct blk_interposer *ip,
 	struct blk_interposer_list *old;
 
 	old = blk_list_locked(c->idisk, c->bdev);
-	list->bdev = c->bdev;
 	blk_list_fill(list, old, entry, c->counters);
 	c->activated = blk_interposer_publish(c->idisk, c->bdev,
 					      list->count ? list : NULL);
