@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="The remap policy exchanges its ranges and nothing else, for every border and on random bios."
-TIMEOUT=120
+TIMEOUT=240
 
 test_run() {
 	run_bin policy_remap
