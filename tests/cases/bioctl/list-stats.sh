@@ -35,7 +35,9 @@ refusals() {
 		--target "0=$target:ro"
 	expect_fail "a write to a read-only target" write_sector "$dev" 16
 	expect_eq "is counted" \
-		"$(query '.devices[0].programs[1].refused.rdonly' list "$dev")" 1
+		"$(query '.devices[0].programs[] |
+			select(.name == "redirect") | .refused.rdonly' \
+			list "$dev")" 1
 	expect_output "and put into words" \
 		'refused: 1 bios writing to a read-only device or target' \
 		bioctl list "$dev"
