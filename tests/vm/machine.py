@@ -162,7 +162,10 @@ class Machine:
         share = str(self.share)
         # Flushes are the guest's business only: the image need not survive
         # the host. The guest still sees a disk with a write cache.
+        # q35: the interrupt tables of the default machine are computed by
+        # a loop in ACPI code that takes a debug kernel minutes.
         cmd = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64",
+               "-machine", "q35",
                "-accel", "tcg,thread=multi" if how == "tcg" else how,
                "-cpu", "max" if how == "tcg" else "host",
                "-smp", "2", "-m", str(self.mem), "-nodefaults",
