@@ -354,6 +354,8 @@ static const struct row map_update_rows[] = {
 	{ "device not open", -EBADF, .target = MAP, .other = CLOSED },
 	{ "device opened with O_PATH", -EBADF, .target = MAP,
 	  .other = DEV_PATH },
+	{ "device open for writing only", -EBADF, .target = MAP,
+	  .other = DEV_WRONLY },
 	{ "a file", -ENOTBLK, .target = MAP, .other = REGULAR },
 	{ "a character device", -ENOTBLK, .target = MAP, .other = CHARDEV },
 	{ "device was removed", -ENODEV, .target = MAP, .other = GONE },
