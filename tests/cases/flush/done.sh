@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+
+DESCRIPTION="A write that a program completes without I/O is not written, but the flush it asked for is done, by DONE and on empty flushes."
+REQUIRES="cmd:jq"
+TIMEOUT=240
+
+. "$BLKI_ROOT/tests/lib/flush.sh"
+
+verdicts() {
+	bioctl -j list "$1" | jq ".devices[0].programs[-1].verdicts.$2.bios"
+}
+
+test_run() {
+	local dev target
+
+	dev=$(new_cached)
+	target=$(new_cached)
+	redirect_blocks "$dev" "$target"
+	must bioctl attach "$dev" "$TEST_BPF/flush_done.bpf.o"
+
+	count_flushes "$dev" "$target"
+	ok "a write is dropped" write_block "$dev" 1
+	expect_flushed "plain" "$dev=0" "$target=0"
+	# O_DSYNC is FUA, and the kernel sends an empty flush after it.
+	ok "a write with FUA is dropped" write_block "$dev" 1 dsync
+	expect_flushed "FUA" "$dev=2" "$target=0"
+	write_block "$dev" 0
+	count_flushes "$dev" "$target"
+	ok "a write with FUA, and the target is dirty" write_block "$dev" 1 dsync
+	expect_flushed "FUA flushes all" "$dev=2" "$target=1"
+	expect_eq "three were dropped" "$(verdicts "$dev" "done")" 3
+
+	write_block "$dev" 0
+	count_flushes "$dev" "$target"
+	ok "an empty flush" fsync "$dev"
+	expect_flushed "it is not swallowed" "$dev=1" "$target=1"
+	expect_eq "and counts as passed" "$(verdicts "$dev" pass)" 3
+	expect_eq "not as done" "$(verdicts "$dev" "done")" 3
+	must bioctl detach "$dev" --all
+}
