@@ -44,18 +44,27 @@ refusals() {
 	must bioctl detach "$dev" redirect
 }
 
-interval() {
-	local dev=$1
+# The first report counts from the beginning, the others what is new.
+one_more_pass() {
+	jq -se '[.[1:][].programs[0].verdicts.pass.bios] | add == 1' \
+		"$TMP/stats"
+}
 
-	bioctl -j stats "$dev" --interval 0.5 --count 3 >"$TMP/stats" &
-	wait_for 20 test -s "$TMP/stats"
+interval() {
+	local dev=$1 pid
+
+	expect_eq "as many reports as wanted, a line each" \
+		"$(bioctl -j stats "$dev" --interval 0.1 --count 3 | wc -l)" 3
+	bioctl -j stats "$dev" --interval 0.5 >"$TMP/stats" &
+	pid=$!
+	expect_within "the first report" 20 test -s "$TMP/stats"
 	write_sector "$dev" 8
-	expect_end "stats ends after the last report" $! 0
-	expect_eq "a line each" "$(wc -l <"$TMP/stats")" 3
-	expect_eq "the first counts from the beginning, the others what is new" \
-		"$(jq -s '.[0].programs[0].verdicts.fail.bios,
-			([.[1:][].programs[0].verdicts.pass.bios] | add)' \
-			"$TMP/stats" | paste -sd,)" "1,1"
+	expect_within "a later report has what is new" 20 one_more_pass
+	kill -TERM "$pid"
+	expect_end "stats goes on until it is ended" "$pid" 143
+	expect_eq "the first report has what was before" \
+		"$(head -n 1 "$TMP/stats" |
+			jq '.programs[0].verdicts.fail.bios')" 1
 }
 
 events() {
