@@ -8,7 +8,7 @@ TIMEOUT=240
 . "$BLKI_ROOT/tests/lib/flush.sh"
 
 # Milliseconds that a flush of the target takes.
-SLOW=1500
+SLOW=$(scaled 1500)
 
 # elapsed COMMAND...: sets MS.
 elapsed() {
@@ -31,10 +31,10 @@ test_run() {
 	redirect_blocks "$other" "$other_target"
 
 	elapsed fsync "$dev"
-	expect_num "clean: no wait" "$MS" -lt $SLOW
+	expect_num "clean: no wait" "$MS" -lt "$SLOW"
 	write_block "$dev" 0
 	elapsed fsync "$dev"
-	expect_num "dirty: it waits" "$MS" -ge $SLOW
+	expect_num "dirty: it waits" "$MS" -ge "$SLOW"
 
 	# The second one starts while the first one's flush is on its way, and
 	# its own write may have come too late for that.
@@ -44,7 +44,7 @@ test_run() {
 	sleep 0.5
 	write_block "$dev" 0
 	elapsed fsync "$dev"
-	expect_num "a second fsync has a flush of its own" "$MS" -ge $SLOW
+	expect_num "a second fsync has a flush of its own" "$MS" -ge "$SLOW"
 	must wait "$pids"
 
 	write_block "$dev" 0
@@ -64,7 +64,7 @@ test_run() {
 	done
 	write_block "$other" 0
 	elapsed fsync "$other"
-	expect_num "another disk does not wait" "$MS" -lt $SLOW
+	expect_num "another disk does not wait" "$MS" -lt "$SLOW"
 	for pid in $pids; do
 		must wait "$pid"
 	done

@@ -20,7 +20,7 @@ kill_in_turn() {
 	local stack=$1 kills=0
 
 	make_stack "$stack"
-	start_load "$SOURCE" 6
+	start_load "$SOURCE" "$(scaled 6)"
 	while load_runs; do
 		start_storm hold "$SOURCE" "$TARGET0" "$TARGET1"
 		sleep 0.3

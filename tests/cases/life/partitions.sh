@@ -14,7 +14,7 @@ under_load() {
 
 	must bioctl attach "$disk" redirect --target "0=$target" \
 		--set ranges=65536-98303:0:0
-	start_load "$disk" 5 --offset=32M
+	start_load "$disk" "$(scaled 5)" --offset=32M
 	must wait_for 10 load_flows "$target"
 	while load_runs; do
 		must blockdev --rereadpt "$disk"

@@ -32,7 +32,7 @@ test_run() {
 	# Half of the load goes to the target.
 	must bioctl attach "$source" redirect --target "0=$target" \
 		--set ranges=0-4095:8192:0
-	start_load "$source" 6
+	start_load "$source" "$(scaled 6)"
 	must wait_for 10 load_flows "$target"
 	while load_runs; do
 		change "$source"

@@ -45,7 +45,7 @@ removed_device_on_top() {
 	above=$(new_view gone "$below")
 	must bioctl attach "$above" redirect --target "0=$below" \
 		--set ranges=0-131071:0:0
-	start_load "$above" 3
+	start_load "$above" "$(scaled 3)"
 	must wait_for 10 load_flows "$below"
 	expect_fail "dm: busy while it is open" \
 		remove_dm gone

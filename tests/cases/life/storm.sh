@@ -14,10 +14,10 @@ idle() {
 	one=$(new_null_blk)
 	two=$(new_null_blk)
 	start_storm storm "$dev" "$one" "$two"
-	sleep 3
+	sleep "$(scaled 3)"
 	expect_storm "idle" 20
 	start_storm -b storm "$dev" "$one" "$two"
-	sleep 3
+	sleep "$(scaled 3)"
 	expect_storm "idle, with barrier" 20
 	ok "the device works" dd if=/dev/zero of="$dev" bs=4k count=1 \
 		oflag=direct status=none
@@ -25,7 +25,7 @@ idle() {
 
 loaded() {
 	make_stack mq
-	start_load "$SOURCE" 6
+	start_load "$SOURCE" "$(scaled 6)"
 	start_storm -b storm "$SOURCE" "$TARGET0" "$TARGET1"
 	expect_verified "fio verifies"
 	expect_storm "under load, with barrier" 8
