@@ -48,7 +48,7 @@ test: setup
 	@tests/run --flavours "$(FLAVOURS)" $(run_options) $(T)
 
 shell: setup
-	@scripts/build base
+	@scripts/build $(firstword $(FLAVOURS))
 	@tests/run --shell --flavours "$(firstword $(FLAVOURS))"
 
 check: setup
