@@ -3,7 +3,7 @@
 
 DESCRIPTION="A barrier returns when no bio of the old programs is in flight: on mq and bio-based disks, here and at targets."
 REQUIRES="cmd:jq"
-TIMEOUT=240
+TIMEOUT=300
 
 . "$BLKI_ROOT/tests/lib/load.sh"
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
@@ -101,8 +101,8 @@ to_queue() {
 test_run() {
 	local ms slow
 
-	# Longer than bioctl takes.
-	ms=$(($(scaled 3) * 1000))
+	# Longer than bioctl takes, on a busy host too.
+	ms=$(($(scaled 8) * 1000))
 	slow=$(new_null_blk irqmode=2 completion_nsec=$((ms * 1000000)))
 	to_queue "$slow"
 	to_target "mq to mq" "$(new_null_blk)" "$slow"
