@@ -49,12 +49,18 @@ static void *make(void *unused)
 	return unused;
 }
 
+/* Nobody may keep the processors from the others. */
+static void breathe(void)
+{
+	usleep(100);
+}
+
 /* The descriptor may be closed, or another link by now. */
 static void *update(void *unused)
 {
 	int fd, ret;
 
-	while (!stop) {
+	for (; !stop; breathe()) {
 		fd = link_fd;
 		if (fd < 0)
 			continue;
@@ -78,6 +84,7 @@ static void *ask(void *unused)
 	int ret;
 
 	for (; !stop; asked++) {
+		breathe();
 		ret = query(dev, &list);
 		if (ret)
 			is_wrong("query", -ret);
@@ -93,6 +100,7 @@ static void *read_on(void *unused)
 	for (; !stop; reads++) {
 		int ret = direct_io(dev, false);
 
+		breathe();
 		if (ret)
 			is_wrong("read", -ret);
 	}
