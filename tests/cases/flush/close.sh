@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="A dirty target is flushed before it is closed; if that fails the next fsync of the source fails, once."
-REQUIRES="cmd:jq config:DM_FLAKEY"
+REQUIRES="cmd:jq"
 TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/flush.sh"

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="While a target cannot flush, each fsync of the source fails; it is clean only after a flush that succeeded."
-REQUIRES="cmd:jq config:DM_FLAKEY"
+REQUIRES="cmd:jq"
 TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/flush.sh"

@@ -2,7 +2,6 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="Where nothing is attached the hook is not entered, and where nothing is attached anywhere its static keys are off."
-REQUIRES="config:FUNCTION_TRACER"
 TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/load.sh"
