@@ -100,8 +100,8 @@ to_queue() {
 test_run() {
 	local ms slow
 
-	# Longer than bioctl takes, on a busy host too.
-	ms=$(($(scaled 8) * 1000))
+	# Longer than bioctl takes; after 5 s null_blk calls it a timeout.
+	ms=4000
 	slow=$(new_null_blk irqmode=2 completion_nsec=$((ms * 1000000)))
 	to_queue "$slow"
 	to_target "mq to mq" "$(new_null_blk)" "$slow"
