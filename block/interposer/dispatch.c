@@ -141,7 +141,7 @@ static u32 blk_interposer_run_one(struct blk_interposer_slot *slot,
 	ctx->target = NULL;
 	ctx->cookie = slot->cookie;
 	verdict = bpf_prog_run(slot->prog, ctx);
-	/* The verifier knows the range, but not of an freplace program. */
+	/* The verifier has checked the range: this holds if it ever misses. */
 	if (unlikely(verdict >= BLK_INTERPOSER_NR_VERDICTS))
 		verdict = BPF_BIO_FAIL;
 	if (unlikely(ctx->uctx.op == BPF_BIO_OP_FLUSH))
