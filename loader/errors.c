@@ -207,7 +207,7 @@ static const struct row target_rows[] = {
 	{ EPERM,
 	  { "setting a target needs CAP_SYS_ADMIN", "run bioctl as root" } },
 	{ ENFILE,
-	  { "all 4095 targets that the kernel can count are in use",
+	  { "all 2047 targets that the kernel can count are in use",
 	    "delete entries of device maps that are no longer needed" } },
 	{ ENOMEM, { "the kernel has no memory for it", "try again" } },
 	{}

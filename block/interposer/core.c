@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * blk_interposer: what a disk owns, the published lists, the gate, the
- * barrier, and the end of it all when a device goes away.
+ * blk_interposer: what a disk owns, the published lists, the gate, and the
+ * end of it all when a device goes away.
  */
-#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/init.h>
 #include <linux/jump_label_ratelimit.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "../blk.h"
 #include "interposer.h"
@@ -28,9 +26,6 @@ struct workqueue_struct *blk_interposer_wq;
 struct workqueue_struct *blk_interposer_close_wq;
 
 static bool blk_interposer_off __ro_after_init;
-
-/* How long a barrier waits for bios in flight before it gives up. */
-#define BLK_INTERPOSER_BARRIER_TIMEOUT	(30 * HZ)
 
 static int __init blk_interposer_setup(char *str)
 {
@@ -439,69 +434,6 @@ void blk_interposer_uninstall(struct block_device *bdev)
 		kvfree(ip);
 	}
 	blk_interposer_unlock(idisk, noio);
-}
-
-/* The queue is frozen and unfrozen; nothing is allocated in between. */
-static int blk_interposer_drain_queue(struct request_queue *q,
-				      unsigned long *timeout)
-{
-	int ret = -ETIMEDOUT;
-
-	blk_freeze_queue_start(q);
-	while (*timeout) {
-		unsigned long slice = min_t(unsigned long, *timeout, HZ / 10);
-
-		if (blk_mq_freeze_queue_wait_timeout(q, slice)) {
-			ret = 0;
-			break;
-		}
-		*timeout -= slice;
-		if (fatal_signal_pending(current)) {
-			ret = -EINTR;
-			break;
-		}
-	}
-	blk_mq_unfreeze_queue(q);
-	return ret;
-}
-
-/**
- * blk_interposer_barrier - wait for bios that the old list decided about
- * @disk: disk whose list was changed
- *
- * Waits for bios that had entered the queue, then, with the queue running
- * again, for redirected bios in flight: waiting for those under freeze would
- * deadlock with a target that stacks on this very queue.
- *
- * Not covered: bios above queue entry (current->bio_list, blk-throttle) and,
- * on bio-based disks, bios that were accepted before the first program was
- * attached. Freeze the filesystem or suspend the dm device for those.
- *
- * Context: may sleep, for long; no open_mutex and no idisk->lock held. The
- * caller holds a reference to @disk.
- * Return: 0; -EINTR after a fatal signal, -ETIMEDOUT, -ENOMEM, -ENFILE: the
- * change stands but bios decided by the old list may still be under way.
- */
-int blk_interposer_barrier(struct gendisk *disk)
-{
-	unsigned long timeout = BLK_INTERPOSER_BARRIER_TIMEOUT;
-	struct blk_interposer_disk *idisk;
-	unsigned int noio;
-	int ret;
-
-	noio = memalloc_noio_save();
-	ret = blk_interposer_drain_queue(disk->queue, &timeout);
-	memalloc_noio_restore(noio);
-	if (ret)
-		goto out;
-	idisk = blk_interposer_of(disk);
-	if (idisk)
-		ret = blk_interposer_drain(idisk, &timeout);
-out:
-	if (ret)
-		pr_warn_ratelimited("%s: blk_interposer: barrier gave up with %d, bios decided by the old programs are still in flight\n",
-				    disk->disk_name, ret);
-	return ret;
 }
 
 static int __init blk_interposer_init(void)

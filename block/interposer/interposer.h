@@ -24,10 +24,11 @@
  * dropped.
  *
  * Lifetime of redirect targets: target.c. A target is opened by user space,
- * pinned by its slots in device maps and by struct blk_interposer_inflight
+ * pinned by its slots in device maps and by its struct blk_interposer_inflight
  * counters, whose index travels in bi_interposer of every redirected bio and
  * is dropped in bio_endio() after the bio's owner has been told. The target
- * is flushed and closed when the last counter is gone.
+ * is flushed and closed when its counters are idle. A barrier (barrier.c)
+ * switches to the other counter and waits for the one before.
  *
  * Recursion: redirect.c bounds hops (bi_interposer again, inherited by
  * clones); target.c refuses targets that stack on their source.
@@ -59,12 +60,13 @@
 #include <linux/percpu-refcount.h>
 #include <linux/sched/mm.h>
 #include <linux/u64_stats_sync.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #define BLK_INTERPOSER_NR_VERDICTS	__BPF_BIO_VERDICT_MAX
 #define BLK_INTERPOSER_NR_REFUSALS	__BPF_BIO_REFUSED_MAX
-#define BLK_INTERPOSER_MAX_INDEX	BIO_INTERPOSER_INDEX_MASK
-#define BLK_INTERPOSER_MAX_TARGETS	(BLK_INTERPOSER_MAX_INDEX + 1)
+/* Two counters each, and 0 for none, in the index of a bio */
+#define BLK_INTERPOSER_MAX_TARGETS	(BIO_INTERPOSER_INDEX_MASK / 2)
 
 /**
  * struct blk_interposer_stats - counters of a program or link, per CPU
@@ -177,26 +179,15 @@ struct blk_interposer_disk {
 /**
  * struct blk_interposer_inflight - counts redirected bios of one target
  * @ref: one per bio, one of the target while this is its current counter
- * @target: holds a reference to it
+ * @target: the target
  * @index: in bi_interposer of the bios counted here
- * @done: no bio is left
- * @refs: of the counter itself and of those who wait for @done
- * @seq: grows from counter to counter of the target
- * @node: in target->inflights, under blk_interposer_targets_lock
- * @work: runs when @ref has dropped to zero
- *
- * A barrier replaces the current counter of each target by a new one and
- * waits for the old one to drain.
+ * @idle: none is counted, and it is not the current one
  */
 struct blk_interposer_inflight {
 	struct percpu_ref ref;
 	struct blk_interposer_target *target;
 	u16 index;
-	struct completion done;
-	refcount_t refs;
-	u64 seq;
-	struct list_head node;
-	struct work_struct work;
+	bool idle;
 };
 
 #define BLK_INTERPOSER_DIRTY		BIT(30)
@@ -208,10 +199,14 @@ struct blk_interposer_inflight {
  * @writable: @file is open for writing
  * @id: its bit in &struct blk_interposer_disk.used
  * @users: slots of device maps, under blk_interposer_targets_lock
- * @refs: one of the slots together, one of each counter, and short ones
- * @current_inflight: where new bios are counted
- * @inflights: its struct blk_interposer_inflight, oldest first, same lock
- * @seq: of the newest of them
+ * @refs: one until it is closed, and short ones
+ * @current_inflight: where new bios are counted, NULL once no slot is left
+ * @inflight: the current counter, and one that a barrier waits for or that is
+ *	idle
+ * @now: which of them is or was the last current one, same lock
+ * @counting: those of them that are not idle
+ * @drained: woken when one becomes idle
+ * @end_work: runs when both are
  * @state: BLK_INTERPOSER_DIRTY and the number of flushes under way
  * @passes_on: a write went on from here to another target, which may not be
  *	found from the source: flush this one always
@@ -224,10 +219,13 @@ struct blk_interposer_target {
 	bool writable;
 	u16 id;
 	unsigned int users;
-	struct list_head inflights;
-	u64 seq;
 	refcount_t refs;
 	struct blk_interposer_inflight __rcu *current_inflight;
+	struct blk_interposer_inflight inflight[2];
+	unsigned int now;
+	atomic_t counting;
+	wait_queue_head_t drained;
+	struct work_struct end_work;
 	atomic_t state;
 	bool passes_on;
 	struct list_head node;
@@ -270,7 +268,6 @@ bool blk_interposer_publish(struct blk_interposer_disk *idisk,
 			    struct block_device *bdev,
 			    struct blk_interposer_list *list);
 bool blk_interposer_update_gate(struct blk_interposer_disk *idisk);
-int blk_interposer_barrier(struct gendisk *disk);
 bool blk_interposer_enabled(void);
 
 /* context.c */
@@ -330,7 +327,12 @@ int blk_interposer_redirect(struct bio *bio,
 			    const struct blk_interposer_decision *d,
 			    blk_status_t *status);
 
+/* barrier.c */
+int blk_interposer_barrier(struct gendisk *disk);
+
 /* target.c */
+extern struct mutex blk_interposer_targets_lock;
+
 struct blk_interposer_target *blk_interposer_target_open(struct file *file);
 void blk_interposer_target_close(struct blk_interposer_target *target);
 bool blk_interposer_target_gone(struct blk_interposer_target *target);
@@ -338,8 +340,6 @@ struct blk_interposer_target *blk_interposer_target_tryget(unsigned int id);
 void blk_interposer_target_put(struct blk_interposer_target *target);
 void blk_interposer_uncount(struct bio *bio);
 void blk_interposer_count_part(struct bio *part, const struct bio *bio);
-int blk_interposer_drain(struct blk_interposer_disk *idisk,
-			 unsigned long *timeout);
 bool blk_interposer_stacks_on(struct blk_interposer_target *target,
 			      struct block_device *source);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * blk_interposer: redirect targets, the counting of bios in flight to them,
- * and their end.
+ * and their end. Waiting for those bios is in barrier.c.
  *
  * A target begins when a device map gets a block device that no slot holds
  * yet (with that mode). It ends in this order: the last slot lets go; a grace
@@ -26,25 +26,35 @@
 /* On while a target exists: then bio_endio() looks at bi_interposer. */
 DEFINE_STATIC_KEY_DEFERRED_FALSE(blk_interposer_endio_key, HZ);
 
-static DEFINE_MUTEX(blk_interposer_targets_lock);
+DEFINE_MUTEX(blk_interposer_targets_lock);
 static LIST_HEAD(blk_interposer_targets);
 static DEFINE_IDA(blk_interposer_target_ids);
 static struct blk_interposer_target __rcu *
 	blk_interposer_target_tbl[BLK_INTERPOSER_MAX_TARGETS];
 
-static DEFINE_IDA(blk_interposer_indexes);
-/* Written before the index is used in any bio, read while a bio holds it. */
+/* The counter that a bio holds; that keeps the target in its place. */
 static struct blk_interposer_inflight *
-	blk_interposer_inflight_tbl[BLK_INTERPOSER_MAX_INDEX + 1];
-
-static void blk_interposer_inflight_put(struct blk_interposer_inflight *inf)
+blk_interposer_inflight_of(const struct bio *bio)
 {
-	if (refcount_dec_and_test(&inf->refs))
-		kfree(inf);
+	unsigned int index = bio->bi_interposer & BIO_INTERPOSER_INDEX_MASK;
+	struct blk_interposer_target *target;
+
+	if (!index--)
+		return NULL;
+	target = rcu_dereference_protected(blk_interposer_target_tbl[index / 2],
+					   true);
+	return &target->inflight[index % 2];
+}
+
+static void blk_interposer_inflight_exit(struct blk_interposer_target *target)
+{
+	percpu_ref_exit(&target->inflight[0].ref);
+	percpu_ref_exit(&target->inflight[1].ref);
 }
 
 static void blk_interposer_target_free(struct blk_interposer_target *target)
 {
+	blk_interposer_inflight_exit(target);
 	ida_free(&blk_interposer_target_ids, target->id);
 	fput(target->file);
 	kfree(target);
@@ -90,27 +100,25 @@ struct blk_interposer_target *blk_interposer_target_tryget(unsigned int id)
 static void blk_interposer_target_tell(struct blk_interposer_target *target,
 				       blk_status_t status)
 {
-	unsigned long *reach = bitmap_zalloc(2 * BLK_INTERPOSER_MAX_TARGETS,
-					     GFP_NOIO);
+	DECLARE_BITMAP(reach, BLK_INTERPOSER_MAX_TARGETS);
+	DECLARE_BITMAP(seen, BLK_INTERPOSER_MAX_TARGETS);
 	struct blk_interposer_disk *idisk;
 
 	lockdep_assert_held(&blk_interposer_disks_lock);
 	pr_warn("%pg: blk_interposer: flush before close failed (%d), redirected writes may be lost; the next flush of the source reports it\n",
 		target->bdev, blk_status_to_errno(status));
 	list_for_each_entry(idisk, &blk_interposer_disks, node) {
-		if (reach)
-			blk_interposer_reach(idisk, 0, reach, reach +
-					     BITS_TO_LONGS(BLK_INTERPOSER_MAX_TARGETS));
-		/* Without memory rather tell too many. */
-		if (reach ? test_bit(target->id, reach) : idisk->active)
+		blk_interposer_reach(idisk, 0, reach, seen);
+		if (test_bit(target->id, reach))
 			WRITE_ONCE(idisk->flush_error, (__force int)status);
 	}
-	bitmap_free(reach);
 }
 
-/* No slot and no bio is left: flush, tell the disks, forget. */
-static void blk_interposer_target_end(struct blk_interposer_target *target)
+/* No slot and no bio is left, and owners know: flush, tell the disks, forget. */
+static void blk_interposer_target_end(struct work_struct *work)
 {
+	struct blk_interposer_target *target =
+		container_of(work, struct blk_interposer_target, end_work);
 	blk_status_t status = blk_interposer_flush_target(target);
 	struct blk_interposer_disk *idisk;
 	unsigned int noio;
@@ -136,73 +144,45 @@ static void blk_interposer_target_end(struct blk_interposer_target *target)
 }
 
 /* The last bio counted here has ended and its owner knows. */
-static void blk_interposer_inflight_work(struct work_struct *work)
-{
-	struct blk_interposer_inflight *inf =
-		container_of(work, struct blk_interposer_inflight, work);
-	struct blk_interposer_target *target = inf->target;
-	bool last;
-
-	percpu_ref_exit(&inf->ref);
-	ida_free(&blk_interposer_indexes, inf->index);
-
-	mutex_lock(&blk_interposer_targets_lock);
-	list_del(&inf->node);
-	last = list_empty(&target->inflights);
-	mutex_unlock(&blk_interposer_targets_lock);
-	complete_all(&inf->done);
-	blk_interposer_inflight_put(inf);
-	if (last)
-		blk_interposer_target_end(target);
-}
-
 static void blk_interposer_inflight_release(struct percpu_ref *ref)
 {
 	struct blk_interposer_inflight *inf =
 		container_of(ref, struct blk_interposer_inflight, ref);
+	struct blk_interposer_target *target = inf->target;
 
-	queue_work(blk_interposer_close_wq, &inf->work);
+	/* From here on a barrier may start it again. */
+	smp_store_release(&inf->idle, true);
+	wake_up_all(&target->drained);
+	if (atomic_dec_and_test(&target->counting))
+		queue_work(blk_interposer_close_wq, &target->end_work);
 }
 
-/* Called with blk_interposer_targets_lock held; the target has a reference. */
-static struct blk_interposer_inflight *
-blk_interposer_inflight_alloc(struct blk_interposer_target *target)
+/* One counter that runs, and one at rest for the next barrier. */
+static int blk_interposer_inflight_init(struct blk_interposer_target *target)
 {
+	static const unsigned int flags[] = {
+		PERCPU_REF_ALLOW_REINIT,
+		PERCPU_REF_INIT_DEAD | PERCPU_REF_ALLOW_REINIT,
+	};
 	struct blk_interposer_inflight *inf;
-	int index;
+	int i, ret;
 
-	inf = kzalloc(sizeof(*inf), GFP_KERNEL);
-	if (!inf)
-		return ERR_PTR(-ENOMEM);
-	index = ida_alloc_range(&blk_interposer_indexes, 1,
-				BLK_INTERPOSER_MAX_INDEX, GFP_KERNEL);
-	if (index < 0) {
-		kfree(inf);
-		return ERR_PTR(index == -ENOSPC ? -ENFILE : index);
+	init_waitqueue_head(&target->drained);
+	INIT_WORK(&target->end_work, blk_interposer_target_end);
+	atomic_set(&target->counting, 1);
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		inf = &target->inflight[i];
+		inf->target = target;
+		inf->index = 2 * target->id + i + 1;
+		inf->idle = i;
+		ret = percpu_ref_init(&inf->ref,
+				      blk_interposer_inflight_release, flags[i],
+				      GFP_KERNEL);
+		if (ret)
+			return ret;
 	}
-	if (percpu_ref_init(&inf->ref, blk_interposer_inflight_release, 0,
-			    GFP_KERNEL)) {
-		ida_free(&blk_interposer_indexes, index);
-		kfree(inf);
-		return ERR_PTR(-ENOMEM);
-	}
-	inf->target = target;
-	inf->index = index;
-	refcount_set(&inf->refs, 1);
-	init_completion(&inf->done);
-	INIT_WORK(&inf->work, blk_interposer_inflight_work);
-	blk_interposer_inflight_tbl[index] = inf;
-	inf->seq = ++target->seq;
-	list_add_tail(&inf->node, &target->inflights);
-	return inf;
-}
-
-static struct blk_interposer_inflight *
-blk_interposer_inflight_replace(struct blk_interposer_target *target,
-				struct blk_interposer_inflight *inf)
-{
-	return rcu_replace_pointer(target->current_inflight, inf,
-				   lockdep_is_held(&blk_interposer_targets_lock));
+	RCU_INIT_POINTER(target->current_inflight, &target->inflight[0]);
+	return 0;
 }
 
 static struct blk_interposer_target *
@@ -210,7 +190,6 @@ blk_interposer_target_alloc(struct file *file, struct block_device *bdev,
 			    bool writable)
 {
 	struct blk_interposer_target *target;
-	struct blk_interposer_inflight *inf;
 	int id;
 
 	target = kzalloc(sizeof(*target), GFP_KERNEL);
@@ -226,17 +205,15 @@ blk_interposer_target_alloc(struct file *file, struct block_device *bdev,
 	target->bdev = bdev;
 	target->writable = writable;
 	target->users = 1;
-	INIT_LIST_HEAD(&target->inflights);
 	refcount_set(&target->refs, 1);
 	target->val.fd_or_dev = new_encode_dev(bdev->bd_dev);
 	target->val.flags = writable ? 0 : BPF_BLKDEV_F_RDONLY;
-	inf = blk_interposer_inflight_alloc(target);
-	if (IS_ERR(inf)) {
+	if (blk_interposer_inflight_init(target)) {
+		blk_interposer_inflight_exit(target);
 		ida_free(&blk_interposer_target_ids, id);
 		kfree(target);
-		return ERR_CAST(inf);
+		return ERR_PTR(-ENOMEM);
 	}
-	RCU_INIT_POINTER(target->current_inflight, inf);
 	target->file = get_file(file);
 	static_branch_deferred_inc(&blk_interposer_endio_key);
 	list_add(&target->node, &blk_interposer_targets);
@@ -254,7 +231,8 @@ blk_interposer_target_alloc(struct file *file, struct block_device *bdev,
  * Context: may sleep.
  * Return: the target, to be given back with blk_interposer_target_close();
  * -ENOTBLK: @file is no block device; -EBADF: it is not open for reading;
- * -ENODEV: the device was removed; -ENFILE: all indexes are in use; -ENOMEM.
+ * -ENODEV: the device was removed; -ENFILE: %BLK_INTERPOSER_MAX_TARGETS are
+ * open; -ENOMEM.
  */
 struct blk_interposer_target *blk_interposer_target_open(struct file *file)
 {
@@ -295,16 +273,13 @@ out:
  */
 void blk_interposer_target_close(struct blk_interposer_target *target)
 {
-	struct blk_interposer_inflight *inf = NULL;
-
 	mutex_lock(&blk_interposer_targets_lock);
 	if (!--target->users) {
 		list_del(&target->node);
-		inf = blk_interposer_inflight_replace(target, NULL);
+		RCU_INIT_POINTER(target->current_inflight, NULL);
+		percpu_ref_kill(&target->inflight[target->now].ref);
 	}
 	mutex_unlock(&blk_interposer_targets_lock);
-	if (inf)
-		percpu_ref_kill(&inf->ref);
 }
 
 /**
@@ -343,121 +318,17 @@ bool blk_interposer_stacks_on(struct blk_interposer_target *target,
 }
 
 /*
- * New bios get a new counter.
- *
- * Return: 0, or an error; *seq is that of the newest old counter.
- */
-static int blk_interposer_drain_start(struct blk_interposer_target *target,
-				      u64 *seq)
-{
-	struct blk_interposer_inflight *inf, *old = NULL;
-	int ret = 0;
-
-	mutex_lock(&blk_interposer_targets_lock);
-	*seq = target->seq;
-	/* Without slots no bio comes any more, and the counter is killed. */
-	if (target->users) {
-		inf = blk_interposer_inflight_alloc(target);
-		if (IS_ERR(inf))
-			ret = PTR_ERR(inf);
-		else
-			old = blk_interposer_inflight_replace(target, inf);
-	}
-	mutex_unlock(&blk_interposer_targets_lock);
-	if (old) {
-		/* A program that runs now may still be about to count there. */
-		synchronize_rcu();
-		percpu_ref_kill(&old->ref);
-	}
-	return ret;
-}
-
-/* Wait for all old counters, also those that earlier barriers gave up on. */
-static int blk_interposer_drain_target(struct blk_interposer_target *target,
-				       unsigned long *timeout)
-{
-	struct blk_interposer_inflight *inf;
-	long left;
-	u64 seq;
-	int ret;
-
-	ret = blk_interposer_drain_start(target, &seq);
-	while (!ret) {
-		mutex_lock(&blk_interposer_targets_lock);
-		inf = list_first_entry_or_null(&target->inflights,
-					       struct blk_interposer_inflight,
-					       node);
-		if (inf && inf->seq <= seq)
-			refcount_inc(&inf->refs);
-		else
-			inf = NULL;
-		mutex_unlock(&blk_interposer_targets_lock);
-		if (!inf)
-			break;
-		left = wait_for_completion_killable_timeout(&inf->done,
-							    *timeout);
-		blk_interposer_inflight_put(inf);
-		if (left <= 0)
-			ret = left < 0 ? -EINTR : -ETIMEDOUT;
-		else
-			*timeout = left;
-	}
-	return ret;
-}
-
-/**
- * blk_interposer_drain - wait for the redirected bios of a disk
- * @idisk: of the disk
- * @timeout: jiffies to wait at most; what is left of it on return
- *
- * Waits on all targets that bios of the disk may have reached, through others
- * too, and for bios of other disks there as well.
- *
- * Context: may sleep, no locks held.
- * Return: 0, -EINTR, -ETIMEDOUT, or -ENOMEM, -ENFILE for a new counter.
- */
-int blk_interposer_drain(struct blk_interposer_disk *idisk,
-			 unsigned long *timeout)
-{
-	struct blk_interposer_target *target;
-	unsigned long *reach;
-	unsigned int id;
-	int ret = 0;
-
-	reach = bitmap_zalloc(2 * BLK_INTERPOSER_MAX_TARGETS, GFP_KERNEL);
-	if (!reach)
-		return -ENOMEM;
-	blk_interposer_reach(idisk, 0, reach, reach +
-			     BITS_TO_LONGS(BLK_INTERPOSER_MAX_TARGETS));
-	for_each_set_bit(id, reach, BLK_INTERPOSER_MAX_TARGETS) {
-		target = blk_interposer_target_tryget(id);
-		if (!target)
-			continue;
-		ret = blk_interposer_drain_target(target, timeout);
-		blk_interposer_target_put(target);
-		if (ret)
-			break;
-	}
-	bitmap_free(reach);
-	return ret;
-}
-
-/*
  * Take the counter out of a bio. Its hops go too: an owner that submits the
  * bio again without a reset starts from zero.
  */
 static struct blk_interposer_inflight *
 blk_interposer_take(struct bio *bio)
 {
-	unsigned int index = bio->bi_interposer & BIO_INTERPOSER_INDEX_MASK;
-	struct blk_interposer_inflight *inf;
+	struct blk_interposer_inflight *inf = blk_interposer_inflight_of(bio);
 
 	bio->bi_interposer = 0;
-	if (!index)
-		return NULL;
-	inf = blk_interposer_inflight_tbl[index];
 	/* Before the owner is told: its next flush must see it. */
-	if (op_is_write(bio->bi_opf))
+	if (inf && op_is_write(bio->bi_opf))
 		blk_interposer_mark_dirty(inf->target);
 	return inf;
 }
@@ -471,12 +342,10 @@ blk_interposer_take(struct bio *bio)
  */
 void blk_interposer_uncount(struct bio *bio)
 {
-	unsigned int index = bio->bi_interposer & BIO_INTERPOSER_INDEX_MASK;
-	struct blk_interposer_inflight *inf;
+	struct blk_interposer_inflight *inf = blk_interposer_inflight_of(bio);
 
-	if (!index)
+	if (!inf)
 		return;
-	inf = blk_interposer_inflight_tbl[index];
 	if (op_is_write(bio->bi_opf))
 		WRITE_ONCE(inf->target->passes_on, true);
 	bio->bi_interposer &= BIO_INTERPOSER_HOPS_MASK;
@@ -492,12 +361,12 @@ void blk_interposer_uncount(struct bio *bio)
  */
 void blk_interposer_count_part(struct bio *part, const struct bio *bio)
 {
-	unsigned int index = bio->bi_interposer & BIO_INTERPOSER_INDEX_MASK;
+	struct blk_interposer_inflight *inf = blk_interposer_inflight_of(bio);
 
-	if (!index)
+	if (!inf)
 		return;
-	part->bi_interposer |= index;
-	percpu_ref_get(&blk_interposer_inflight_tbl[index]->ref);
+	part->bi_interposer |= inf->index;
+	percpu_ref_get(&inf->ref);
 }
 
 void __blk_interposer_end_part(struct bio *bio)

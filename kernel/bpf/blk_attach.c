@@ -323,7 +323,7 @@ int blk_detach_locked(struct blk_change *c)
  * is no block device; -EPERM: no CAP_SYS_ADMIN; -EACCES: no permission to
  * write to the device; -EOPNOTSUPP: blk_interposer=off; -ENODEV: the device
  * was removed; -ELOOP: a target of the program stacks on the device; -EINTR,
- * -ETIMEDOUT, -ENOMEM, -ENFILE from the barrier: the change stands; and what
+ * -ETIMEDOUT from the barrier: the change stands; -ENOMEM; and what
  * bpf_mprog_attach() returns: -ESTALE: not the expected revision, -EEXIST:
  * attached already, -ENOENT: no such relative or replaced program, -ERANGE:
  * contradictory or full, -EINVAL, -EBUSY.

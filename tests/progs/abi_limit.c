@@ -2,8 +2,8 @@
 /*
  * usage: abi_limit DISK...
  *
- * There are 4095 redirect targets for the whole system, so that a number of
- * one fits into every bio. They are had cheaply: partitions, each given once
+ * There are 2047 redirect targets for the whole system, so that the number of
+ * one of its two counters fits into every bio. They are had cheaply: partitions, each given once
  * for reading and once for writing.
  */
 #include <linux/blkpg.h>
@@ -11,7 +11,7 @@
 
 #include "abi.h"
 
-#define TARGETS 4095
+#define TARGETS 2047
 #define PARTITIONS 255 /* of a disk */
 #define PART_SIZE 4096
 
