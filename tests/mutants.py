@@ -83,8 +83,6 @@ MUTANTS = [
      "false", "flush/fua path/redirect-ops"),
     (B + "redirect.c", "(bio->bi_opf & REQ_NOWAIT) && !bdev_nowait(to)",
      "false", "path/refused"),
-    (B + "redirect.c", "blk_interposer_leave_queue(bio);", "",
-     "path/once path/cgroup"),
     (B + "redirect.c", "blk_interposer_uncount(bio);", "",
      "path/loops flush/chain"),
     (B + "split.c", "!blk_interposer_split_aligned(d)", "false",

@@ -13,7 +13,6 @@
 #include <linux/blk-integrity.h>
 #include "../blk.h"
 #include "../blk-crypto-internal.h"
-#include "../blk-rq-qos.h"
 #include "interposer.h"
 #include <trace/events/block.h>
 #include <trace/events/blk_interposer.h>
@@ -137,8 +136,9 @@ static int blk_interposer_check_target(struct bio *bio,
 	    bdev_stable_writes(to) && !bdev_stable_writes(from))
 		return BPF_BIO_REFUSED_STABLE;
 	/*
-	 * The owner of a source without a write cache never sends flushes. It
-	 * falls back to writing zeroes, which can carry REQ_FUA.
+	 * The owner of a source without a write cache never sends flushes, and
+	 * neither operation can carry REQ_FUA. For zeroing it falls back to
+	 * writes, which can.
 	 */
 	if ((bio_op(bio) == REQ_OP_WRITE_ZEROES ||
 	     bio_op(bio) == REQ_OP_SECURE_ERASE) &&
@@ -149,14 +149,6 @@ static int blk_interposer_check_target(struct bio *bio,
 		return BPF_BIO_REFUSED_NOWAIT;
 	}
 	return -1;
-}
-
-/* rq_qos of the source is told now: later bi_bdev names another queue. */
-static void blk_interposer_leave_queue(struct bio *bio)
-{
-	rq_qos_done_bio(bio);
-	bio_clear_flag(bio, BIO_QOS_THROTTLED);
-	bio_clear_flag(bio, BIO_QOS_MERGED);
 }
 
 /**
@@ -197,7 +189,6 @@ int blk_interposer_redirect(struct bio *bio,
 	if (bio_op(bio) == REQ_OP_WRITE && bio_sectors(bio) &&
 	    !bdev_write_cache(d->bdev))
 		bio->bi_opf |= REQ_FUA;
-	blk_interposer_leave_queue(bio);
 	blk_interposer_uncount(bio);
 	bio->bi_interposer = (hops + 1) << BIO_INTERPOSER_INDEX_BITS |
 			     inf->index;
