@@ -120,12 +120,14 @@ void blk_interposer_unlock(struct blk_interposer_disk *idisk, unsigned int noio)
  * blk_interposer_disk_put - drop a reference to what a disk shares
  * @idisk: from blk_interposer_disk_get()
  *
- * Context: any.
+ * Context: may sleep.
  */
 void blk_interposer_disk_put(struct blk_interposer_disk *idisk)
 {
-	if (refcount_dec_and_test(&idisk->refs))
-		kfree(idisk);
+	if (!refcount_dec_and_test(&idisk->refs))
+		return;
+	blk_interposer_disk_exit(idisk);
+	kfree(idisk);
 }
 
 /**
@@ -185,7 +187,6 @@ void blk_interposer_release_disk(struct gendisk *disk)
 	blk_interposer_update_gate(idisk);
 	idisk->disk = NULL;
 	blk_interposer_unlock(idisk, noio);
-	blk_interposer_disk_exit(idisk);
 	blk_interposer_disk_put(idisk);
 }
 

@@ -19,7 +19,9 @@
  *
  * Each bio has a work item of its own. Submitting one may wait for a flush of
  * the same disk: a write to md raid1 waits for its superblock, which may be on
- * another partition of the source.
+ * another partition of the source. For the same reason the memory of the work
+ * item is not given back before that: at the same address the workqueue would
+ * take a new one for the one that waits, and queue it behind.
  */
 #include <linux/blkdev.h>
 #include <linux/slab.h>
@@ -29,13 +31,15 @@
 
 /**
  * struct blk_interposer_flush - a bio that waits for flushes
- * @idisk: of its disk
+ * @idisk: of its disk, with a reference: the bio may end, and the disk go,
+ *	before the work does
  * @work: sends the flushes, then lets the bio go on
  * @bio: the bio held back, or redirected and not yet submitted
  * @complete: it ends after the flush even if it has data
  * @partno: partition it named
  * @pending: flushes that have not ended, and one while they are being sent
  * @status: first error
+ * @took_error: one that a closed target had left
  * @reach: targets to look at
  * @seen: those whose own targets are in @reach already
  */
@@ -47,6 +51,7 @@ struct blk_interposer_flush {
 	u8 partno;
 	atomic_t pending;
 	int status;
+	bool took_error;
 	DECLARE_BITMAP(reach, BLK_INTERPOSER_MAX_TARGETS);
 	DECLARE_BITMAP(seen, BLK_INTERPOSER_MAX_TARGETS);
 };
@@ -152,83 +157,29 @@ static void blk_interposer_flush_send(struct blk_interposer_flush *flush,
 	submit_bio(bio);
 }
 
+/* The gate may close now: not before the bio went on, which waits for no lock. */
 static void blk_interposer_flush_take_error(struct blk_interposer_flush *flush)
 {
 	struct blk_interposer_disk *idisk = flush->idisk;
-	unsigned int noio;
 	int status;
 
+	/* Pairs with the barrier in blk_interposer_target_end(). */
+	smp_rmb();
 	if (!READ_ONCE(idisk->flush_error))
 		return;
-	noio = blk_interposer_lock(idisk);
 	status = xchg(&idisk->flush_error, 0);
+	if (!status)
+		return;
+	flush->took_error = true;
+	cmpxchg(&flush->status, 0, status);
+}
+
+static void blk_interposer_flush_close_gate(struct blk_interposer_disk *idisk)
+{
+	unsigned int noio = blk_interposer_lock(idisk);
+
 	blk_interposer_update_gate(idisk);
 	blk_interposer_unlock(idisk, noio);
-	if (status)
-		cmpxchg(&flush->status, 0, status);
-}
-
-/* Add what bios to a partition were redirected to, by its or the disk's programs. */
-static void blk_interposer_add_used(struct blk_interposer_disk *idisk,
-				    u8 partno, unsigned long *reach)
-{
-	const u8 of[] = { 0, partno };
-	unsigned long *used;
-	int i;
-
-	if (!partno) {
-		bitmap_or(reach, reach, idisk->used,
-			  BLK_INTERPOSER_MAX_TARGETS);
-		return;
-	}
-	for (i = 0; i < ARRAY_SIZE(of); i++) {
-		used = xa_load(&idisk->used_by, of[i]);
-		if (used)
-			bitmap_or(reach, reach, used,
-				  BLK_INTERPOSER_MAX_TARGETS);
-	}
-}
-
-/**
- * blk_interposer_reach - all targets that bios may have got to
- * @idisk: of the disk of these bios
- * @partno: partition that they named, 0 for any of the disk
- * @reach: result, a bit for each target
- * @seen: for use in here, as large
- *
- * Follows targets that redirect themselves.
- *
- * Context: process context.
- */
-void blk_interposer_reach(struct blk_interposer_disk *idisk, u8 partno,
-			  unsigned long *reach, unsigned long *seen)
-{
-	struct blk_interposer_target *target;
-	struct blk_interposer_disk *below;
-	unsigned int id;
-	bool more;
-
-	bitmap_zero(reach, BLK_INTERPOSER_MAX_TARGETS);
-	bitmap_zero(seen, BLK_INTERPOSER_MAX_TARGETS);
-	blk_interposer_add_used(idisk, partno, reach);
-	do {
-		more = false;
-		for_each_andnot_bit(id, reach, seen,
-				    BLK_INTERPOSER_MAX_TARGETS) {
-			__set_bit(id, seen);
-			target = blk_interposer_target_tryget(id);
-			if (!target)
-				continue;
-			below = blk_interposer_of(target->bdev->bd_disk);
-			if (below) {
-				blk_interposer_add_used(below,
-							bdev_partno(target->bdev),
-							reach);
-				more = true;
-			}
-			blk_interposer_target_put(target);
-		}
-	} while (more);
 }
 
 static void blk_interposer_flush_run(struct work_struct *work)
@@ -264,12 +215,14 @@ static bool blk_interposer_flush_start(struct blk_interposer_disk *idisk,
 	flush = mempool_alloc(&idisk->flush_pool, GFP_NOWAIT);
 	if (!flush)
 		return false;
+	refcount_inc(&idisk->refs);
 	flush->idisk = idisk;
 	flush->bio = bio;
 	flush->complete = complete;
 	flush->partno = bio->bi_cookie;
 	bio->bi_cookie = BLK_QC_T_NONE;
 	flush->status = 0;
+	flush->took_error = false;
 	atomic_set(&flush->pending, 1);
 	INIT_WORK(&flush->work, blk_interposer_flush_run);
 	queue_work(blk_interposer_wq, &flush->work);
@@ -305,19 +258,25 @@ static void blk_interposer_flush_end(struct work_struct *work)
 		container_of(work, struct blk_interposer_flush, work);
 	blk_status_t status = (__force blk_status_t)flush->status;
 	struct blk_interposer_disk *idisk = flush->idisk;
-	bool complete = flush->complete;
+	bool took_error = flush->took_error;
 	struct bio *bio = flush->bio;
 
 	if (status)
 		blk_interposer_flush_failed(idisk->disk, bio);
-	mempool_free(flush, &idisk->flush_pool);
-	/* Some may wait for what we gave back. After this idisk may go. */
-	queue_work(blk_interposer_wq, &idisk->flush_work);
-	if (status || complete || !bio_sectors(bio))
+	if (status || flush->complete || !bio_sectors(bio))
 		blk_interposer_complete(bio, status);
 	else
 		submit_bio_noacct(bio);
+	mempool_free(flush, &idisk->flush_pool);
+	/* Some may wait for what we gave back. */
+	mod_delayed_work(blk_interposer_wq, &idisk->flush_work, 0);
+	if (took_error)
+		blk_interposer_flush_close_gate(idisk);
+	blk_interposer_disk_put(idisk);
 }
+
+/* Memory may come back without a flush of ours that ends. */
+#define BLK_INTERPOSER_FLUSH_RETRY	(HZ / 50)
 
 /* Start as many as there is memory for; the others wait in their list. */
 static void blk_interposer_flush_new(struct blk_interposer_disk *idisk,
@@ -338,6 +297,8 @@ static void blk_interposer_flush_new(struct blk_interposer_disk *idisk,
 		spin_lock_irq(&idisk->flush_lock);
 		bio_list_merge_head(list, &fresh);
 		spin_unlock_irq(&idisk->flush_lock);
+		queue_delayed_work(blk_interposer_wq, &idisk->flush_work,
+				   BLK_INTERPOSER_FLUSH_RETRY);
 		return;
 	}
 }
@@ -345,7 +306,8 @@ static void blk_interposer_flush_new(struct blk_interposer_disk *idisk,
 static void blk_interposer_flush_work(struct work_struct *work)
 {
 	struct blk_interposer_disk *idisk =
-		container_of(work, struct blk_interposer_disk, flush_work);
+		container_of(to_delayed_work(work), struct blk_interposer_disk,
+			     flush_work);
 
 	blk_interposer_flush_new(idisk, &idisk->flush_new, false);
 	blk_interposer_flush_new(idisk, &idisk->flush_new_done, true);
@@ -377,30 +339,8 @@ void blk_interposer_flush(struct blk_interposer_disk *idisk, u8 partno,
 	spin_lock_irqsave(&idisk->flush_lock, irqflags);
 	bio_list_add(complete ? &idisk->flush_new_done : &idisk->flush_new,
 		     bio);
-	queue_work(blk_interposer_wq, &idisk->flush_work);
+	mod_delayed_work(blk_interposer_wq, &idisk->flush_work, 0);
 	spin_unlock_irqrestore(&idisk->flush_lock, irqflags);
-}
-
-/**
- * blk_interposer_flush_needed - does a flush of the disk concern others?
- * @idisk: of the disk
- * @partno: partition that is flushed, 0 for the disk
- *
- * Context: any.
- * Return: true if targets may be dirty, or an error is kept.
- */
-bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk, u8 partno)
-{
-	unsigned long *of_disk, *of_part;
-
-	if (READ_ONCE(idisk->flush_error))
-		return true;
-	if (!partno)
-		return !bitmap_empty(idisk->used, BLK_INTERPOSER_MAX_TARGETS);
-	of_disk = xa_load(&idisk->used_by, 0);
-	of_part = xa_load(&idisk->used_by, partno);
-	return (of_disk && !bitmap_empty(of_disk, BLK_INTERPOSER_MAX_TARGETS)) ||
-	       (of_part && !bitmap_empty(of_part, BLK_INTERPOSER_MAX_TARGETS));
 }
 
 static void blk_interposer_close_endio(struct bio *bio)
@@ -476,7 +416,7 @@ int blk_interposer_flush_init(struct blk_interposer_disk *idisk)
 	spin_lock_init(&idisk->flush_lock);
 	bio_list_init(&idisk->flush_new);
 	bio_list_init(&idisk->flush_new_done);
-	INIT_WORK(&idisk->flush_work, blk_interposer_flush_work);
+	INIT_DELAYED_WORK(&idisk->flush_work, blk_interposer_flush_work);
 	return 0;
 }
 
@@ -488,7 +428,7 @@ int blk_interposer_flush_init(struct blk_interposer_disk *idisk)
  */
 void blk_interposer_flush_exit(struct blk_interposer_disk *idisk)
 {
-	cancel_work_sync(&idisk->flush_work);
+	cancel_delayed_work_sync(&idisk->flush_work);
 	bioset_exit(&idisk->flush_bios);
 	mempool_exit(&idisk->flush_pool);
 }

@@ -139,7 +139,7 @@ struct blk_interposer {
 /**
  * struct blk_interposer_disk - what the block devices of one disk share
  * @lock: see above
- * @refs: one of the gendisk, one of each link
+ * @refs: one of the gendisk, of each link, of each bio held back for a flush
  * @disk: NULL once the gendisk is released
  * @node: in the list of all
  * @used: targets that bios of this disk were redirected to; bit is target id
@@ -173,7 +173,7 @@ struct blk_interposer_disk {
 	spinlock_t flush_lock;	/* the two lists below */
 	struct bio_list flush_new;
 	struct bio_list flush_new_done;
-	struct work_struct flush_work;
+	struct delayed_work flush_work;
 };
 
 /**
@@ -350,12 +350,16 @@ struct bio *blk_interposer_split(struct blk_interposer_disk *idisk,
 				 const struct blk_interposer_decision *d,
 				 int *reason, blk_status_t *status);
 
-/* flush.c */
-int blk_interposer_flush_init(struct blk_interposer_disk *idisk);
-void blk_interposer_flush_exit(struct blk_interposer_disk *idisk);
+/* reach.c */
+void blk_interposer_add_used(struct blk_interposer_disk *idisk, u8 partno,
+			     unsigned long *reach);
 void blk_interposer_reach(struct blk_interposer_disk *idisk, u8 partno,
 			  unsigned long *reach, unsigned long *seen);
 bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk, u8 partno);
+
+/* flush.c */
+int blk_interposer_flush_init(struct blk_interposer_disk *idisk);
+void blk_interposer_flush_exit(struct blk_interposer_disk *idisk);
 void blk_interposer_flush(struct blk_interposer_disk *idisk, u8 partno,
 			  struct bio *bio, bool complete);
 bool blk_interposer_is_close_flush(struct bio *bio);
