@@ -42,14 +42,27 @@ static int blk_interposer_drain_queue(struct request_queue *q,
 	return ret;
 }
 
-static int blk_interposer_wait_idle(struct blk_interposer_inflight *inf,
-				    unsigned long *timeout)
+static bool blk_interposer_turn_over(struct blk_interposer_inflight *inf,
+				     unsigned int seen)
 {
 	/* Pairs with the release in blk_interposer_inflight_release(). */
-	long left = wait_event_killable_timeout(inf->target->drained,
-						smp_load_acquire(&inf->idle),
-						*timeout);
+	return smp_load_acquire(&inf->turns) != seen;
+}
 
+/*
+ * Wait for the end of the turn in which a counter was seen. Not for the counter
+ * to be at rest: another barrier may start it again before we look.
+ */
+static int blk_interposer_wait_turn(struct blk_interposer_inflight *inf,
+				    unsigned int seen, unsigned long *timeout)
+{
+	long left;
+
+	if (blk_interposer_at_rest(seen))
+		return 0;
+	left = wait_event_killable_timeout(inf->target->drained,
+					   blk_interposer_turn_over(inf, seen),
+					   *timeout);
 	if (left <= 0)
 		return left < 0 ? -EINTR : -ETIMEDOUT;
 	*timeout = left;
@@ -57,77 +70,109 @@ static int blk_interposer_wait_idle(struct blk_interposer_inflight *inf,
 }
 
 /*
- * Return: the counter to wait for; NULL if @spare, seen idle, was not the
- * other one any more, because another barrier was faster.
+ * Let new bios count on the other counter, if that is at rest.
+ *
+ * Return: true, and the counter of the bios before; or false, and the one that
+ * an earlier barrier waits for or has given up on: wait and try again.
  */
-static struct blk_interposer_inflight *
-blk_interposer_switch(struct blk_interposer_target *target,
-		      struct blk_interposer_inflight *spare)
+static bool blk_interposer_switch(struct blk_interposer_target *target,
+				  struct blk_interposer_inflight **wait_for,
+				  unsigned int *seen)
 {
-	struct blk_interposer_inflight *old;
-	bool killed = true;
+	struct blk_interposer_inflight *old, *spare;
+	bool kill = false;
 
 	mutex_lock(&blk_interposer_targets_lock);
 	old = &target->inflight[target->now];
-	if (old == spare || !smp_load_acquire(&spare->idle)) {
-		old = NULL;
-	} else if (target->users) {
-		spare->idle = false;
+	spare = &target->inflight[!target->now];
+	/* Pairs with the release in blk_interposer_inflight_release(). */
+	*seen = smp_load_acquire(&spare->turns);
+	if (!blk_interposer_at_rest(*seen)) {
+		mutex_unlock(&blk_interposer_targets_lock);
+		*wait_for = spare;
+		return false;
+	}
+	/* Likewise: without slots it may have come to rest. */
+	*seen = smp_load_acquire(&old->turns);
+	*wait_for = old;
+	/* Without slots no bio comes any more: what is left ends by itself. */
+	if (target->users) {
+		WRITE_ONCE(spare->turns, spare->turns + 1);
 		atomic_inc(&target->counting);
 		percpu_ref_reinit(&spare->ref);
 		rcu_assign_pointer(target->current_inflight, spare);
 		target->now ^= 1;
-		killed = false;
+		kill = true;
 	}
-	/* Without slots no bio comes any more: what is left ends by itself. */
 	mutex_unlock(&blk_interposer_targets_lock);
-	if (!killed) {
+	if (kill) {
 		/* A program that runs now may still be about to count there. */
 		synchronize_rcu();
 		percpu_ref_kill(&old->ref);
 	}
-	return old;
+	return true;
 }
 
 static int blk_interposer_drain_target(struct blk_interposer_target *target,
 				       unsigned long *timeout)
 {
-	struct blk_interposer_inflight *spare, *old;
+	struct blk_interposer_inflight *inf;
+	unsigned int seen;
+	bool switched;
 	int ret;
 
-	/* What an earlier barrier waits for, or has given up on, comes first. */
 	do {
-		spare = &target->inflight[!READ_ONCE(target->now)];
-		ret = blk_interposer_wait_idle(spare, timeout);
-		if (ret)
-			return ret;
-		old = blk_interposer_switch(target, spare);
-	} while (!old);
-	return blk_interposer_wait_idle(old, timeout);
+		switched = blk_interposer_switch(target, &inf, &seen);
+		ret = blk_interposer_wait_turn(inf, seen, timeout);
+	} while (!ret && !switched);
+	return ret;
+}
+
+/* Where bios that left a target, once it is drained, may be now. */
+static void blk_interposer_next(struct blk_interposer_target *target,
+				unsigned long *next)
+{
+	struct blk_interposer_disk *idisk;
+
+	idisk = blk_interposer_of(target->bdev->bd_disk);
+	if (idisk)
+		blk_interposer_add_used(idisk, bdev_partno(target->bdev), next);
+	/* By programs of a device below that a driver maps to in place: any. */
+	if (READ_ONCE(target->passes_on))
+		bitmap_fill(next, BLK_INTERPOSER_MAX_TARGETS);
 }
 
 /*
- * Waits on all targets that bios of the disk may have reached, through others
- * too, and for bios of other disks there as well.
+ * Redirect by redirect, not in one walk over all targets: while we wait for
+ * one, a bio may go on from there to another that was drained before. Waits
+ * for bios of other disks there as well.
  */
 static int blk_interposer_drain(struct blk_interposer_disk *idisk,
 				unsigned long *timeout)
 {
-	DECLARE_BITMAP(reach, BLK_INTERPOSER_MAX_TARGETS);
-	DECLARE_BITMAP(seen, BLK_INTERPOSER_MAX_TARGETS);
+	DECLARE_BITMAP(level, BLK_INTERPOSER_MAX_TARGETS);
+	DECLARE_BITMAP(next, BLK_INTERPOSER_MAX_TARGETS);
 	struct blk_interposer_target *target;
-	unsigned int id;
+	unsigned int id, hops;
 	int ret;
 
-	blk_interposer_reach(idisk, 0, reach, seen);
-	for_each_set_bit(id, reach, BLK_INTERPOSER_MAX_TARGETS) {
-		target = blk_interposer_target_tryget(id);
-		if (!target)
-			continue;
-		ret = blk_interposer_drain_target(target, timeout);
-		blk_interposer_target_put(target);
-		if (ret)
-			return ret;
+	bitmap_zero(level, BLK_INTERPOSER_MAX_TARGETS);
+	blk_interposer_add_used(idisk, 0, level);
+	for (hops = 0; hops < BPF_BIO_MAX_HOPS; hops++) {
+		bitmap_zero(next, BLK_INTERPOSER_MAX_TARGETS);
+		for_each_set_bit(id, level, BLK_INTERPOSER_MAX_TARGETS) {
+			target = blk_interposer_target_tryget(id);
+			if (!target)
+				continue;
+			ret = blk_interposer_drain_target(target, timeout);
+			blk_interposer_next(target, next);
+			blk_interposer_target_put(target);
+			if (ret)
+				return ret;
+		}
+		if (bitmap_empty(next, BLK_INTERPOSER_MAX_TARGETS))
+			break;
+		bitmap_copy(level, next, BLK_INTERPOSER_MAX_TARGETS);
 	}
 	return 0;
 }
@@ -140,11 +185,13 @@ static int blk_interposer_drain(struct blk_interposer_disk *idisk,
  * again, for redirected bios in flight: waiting for those under freeze would
  * deadlock with a target that stacks on this very queue.
  *
- * Not covered: bios above queue entry (current->bio_list, blk-throttle) and,
- * on bio-based disks, bios that were accepted before the first program was
- * attached. Freeze the filesystem or suspend the dm device for those.
+ * Not covered: bios above queue entry (current->bio_list, blk-throttle, bios
+ * that were not redirected and are held back for a flush) and, on bio-based
+ * disks, bios that were accepted before the first program was attached. Freeze
+ * the filesystem or suspend the dm device for those.
  *
- * Context: may sleep, for long; no open_mutex and no idisk->lock held. The
+ * Context: may sleep, for BLK_INTERPOSER_BARRIER_TIMEOUT and a grace period for
+ * each target, which cannot be killed; no open_mutex and no idisk->lock held. The
  * caller holds a reference to @disk.
  * Return: 0; -EINTR after a fatal signal, -ETIMEDOUT: the change stands but
  * bios decided by the old list may still be under way.

@@ -27,7 +27,7 @@
  * pinned by its slots in device maps and by its struct blk_interposer_inflight
  * counters, whose index travels in bi_interposer of every redirected bio and
  * is dropped in bio_endio() after the bio's owner has been told. The target
- * is flushed and closed when its counters are idle. A barrier (barrier.c)
+ * is flushed and closed when its counters are at rest. A barrier (barrier.c)
  * switches to the other counter and waits for the one before.
  *
  * Recursion: redirect.c bounds hops (bi_interposer again, inherited by
@@ -44,6 +44,7 @@
  *					of programs that use device maps
  *	  blk_interposer_disks_lock	list of disks
  *	    idisk->lock			lists, links and gate bits of one disk
+ *	  blk_interposer_targets_lock	targets of slots, and their counters
  *
  * idisk->lock nests inside disk->open_mutex and inside a frozen queue
  * (del_gendisk()). So nothing under it may wait for I/O: memory is allocated
@@ -181,14 +182,19 @@ struct blk_interposer_disk {
  * @ref: one per bio, one of the target while this is its current counter
  * @target: the target
  * @index: in bi_interposer of the bios counted here
- * @idle: none is counted, and it is not the current one
+ * @turns: goes up when it is started and when its last bio has ended
  */
 struct blk_interposer_inflight {
 	struct percpu_ref ref;
 	struct blk_interposer_target *target;
 	u16 index;
-	bool idle;
+	unsigned int turns;
 };
+
+static inline bool blk_interposer_at_rest(unsigned int turns)
+{
+	return !(turns & 1);
+}
 
 #define BLK_INTERPOSER_DIRTY		BIT(30)
 
@@ -202,10 +208,10 @@ struct blk_interposer_inflight {
  * @refs: one until it is closed, and short ones
  * @current_inflight: where new bios are counted, NULL once no slot is left
  * @inflight: the current counter, and one that a barrier waits for or that is
- *	idle
+ *	at rest
  * @now: which of them is or was the last current one, same lock
- * @counting: those of them that are not idle
- * @drained: woken when one becomes idle
+ * @counting: those of them that are not at rest
+ * @drained: woken when the last bio of one has ended
  * @end_work: runs when both are
  * @state: BLK_INTERPOSER_DIRTY and the number of flushes under way
  * @passes_on: a write went on from here to another target, which may not be

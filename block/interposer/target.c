@@ -6,7 +6,7 @@
  * A target begins when a device map gets a block device that no slot holds
  * yet (with that mode). It ends in this order: the last slot lets go; a grace
  * period later no program can choose it any more and its counter is killed;
- * the last redirected bio ends and the counter is gone; a worker flushes the
+ * the last redirected bio ends and the counter is at rest; a worker flushes the
  * device and closes the file. An error of that flush is kept for the next
  * flush of every disk that had used the target: the write cache of the source
  * is where its owner looks for it.
@@ -26,6 +26,7 @@
 /* On while a target exists: then bio_endio() looks at bi_interposer. */
 DEFINE_STATIC_KEY_DEFERRED_FALSE(blk_interposer_endio_key, HZ);
 
+/* The list below, and what says so in struct blk_interposer_target */
 DEFINE_MUTEX(blk_interposer_targets_lock);
 static LIST_HEAD(blk_interposer_targets);
 static DEFINE_IDA(blk_interposer_target_ids);
@@ -151,7 +152,7 @@ static void blk_interposer_inflight_release(struct percpu_ref *ref)
 	struct blk_interposer_target *target = inf->target;
 
 	/* From here on a barrier may start it again. */
-	smp_store_release(&inf->idle, true);
+	smp_store_release(&inf->turns, inf->turns + 1);
 	wake_up_all(&target->drained);
 	if (atomic_dec_and_test(&target->counting))
 		queue_work(blk_interposer_close_wq, &target->end_work);
@@ -174,7 +175,7 @@ static int blk_interposer_inflight_init(struct blk_interposer_target *target)
 		inf = &target->inflight[i];
 		inf->target = target;
 		inf->index = 2 * target->id + i + 1;
-		inf->idle = i;
+		inf->turns = !i;
 		ret = percpu_ref_init(&inf->ref,
 				      blk_interposer_inflight_release, flags[i],
 				      GFP_KERNEL);
