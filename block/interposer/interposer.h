@@ -158,6 +158,7 @@ struct blk_interposer {
  * @flush_new: bios whose flush is to be started
  * @flush_new_done: the same, to be completed without I/O of their own after it
  * @flush_work: starts them
+ * @checked: number of the last walk of blk_interposer_check_target_users()
  */
 struct blk_interposer_disk {
 	struct mutex lock;	/* lists, links and gate bits of the disk */
@@ -175,6 +176,7 @@ struct blk_interposer_disk {
 	struct bio_list flush_new;
 	struct bio_list flush_new_done;
 	struct delayed_work flush_work;
+	u64 checked;
 };
 
 /**

@@ -97,33 +97,76 @@ static bool blk_prog_has_targets(struct bpf_prog *prog)
 	return found;
 }
 
-static bool blk_list_uses_map(struct blk_interposer_list *list,
-			      struct bpf_map *map)
-{
-	u32 i;
+/* Programs of a block device, each with a reference. */
+struct blk_users {
+	struct block_device *bdev;
+	unsigned int nr;
+	struct bpf_prog *progs[BPF_MPROG_MAX - 1];
+};
 
-	for (i = 0; list && i < list->count; i++)
-		if (blk_prog_uses_map(list->slots[i].prog, map))
-			return true;
-	return false;
+/*
+ * The next device from *idx on that has programs, with a reference. Their maps
+ * are looked at later: who holds used_maps_mutex allocates memory, which must
+ * not be waited for under idisk->lock.
+ */
+static bool blk_next_users(struct blk_interposer_disk *idisk,
+			   unsigned long *idx, struct blk_users *users)
+{
+	struct blk_interposer_list *list;
+	struct block_device *part;
+
+	users->nr = 0;
+	mutex_lock(&idisk->lock);
+	if (!idisk->disk)
+		goto out;
+	xa_for_each_start(&idisk->disk->part_tbl, *idx, part, *idx) {
+		list = blk_list_locked(idisk, part);
+		if (!list || !kobject_get_unless_zero(&part->bd_device.kobj))
+			continue;
+		users->bdev = part;
+		for (; users->nr < list->count; users->nr++) {
+			users->progs[users->nr] = list->slots[users->nr].prog;
+			bpf_prog_inc(users->progs[users->nr]);
+		}
+		break;
+	}
+out:
+	mutex_unlock(&idisk->lock);
+	return users->nr;
 }
 
-/* Return: next device from *idx on whose list uses the map, with a reference. */
-static struct block_device *blk_next_user(struct blk_interposer_disk *idisk,
-					  struct bpf_map *map,
-					  unsigned long *idx)
+static int blk_check_users(struct blk_users *users, struct bpf_map *map,
+			   struct blk_interposer_target *target)
 {
-	struct block_device *part, *found = NULL;
+	bool uses = false;
+	unsigned int i;
+	int ret = 0;
 
-	mutex_lock(&idisk->lock);
-	xa_for_each_start(&idisk->disk->part_tbl, *idx, part, *idx) {
-		if (blk_list_uses_map(blk_list_locked(idisk, part), map) &&
-		    kobject_get_unless_zero(&part->bd_device.kobj)) {
-			found = part;
+	for (i = 0; i < users->nr; i++) {
+		uses |= blk_prog_uses_map(users->progs[i], map);
+		bpf_prog_put(users->progs[i]);
+	}
+	if (uses && blk_interposer_stacks_on(target, users->bdev))
+		ret = -ELOOP;
+	put_device(&users->bdev->bd_device);
+	return ret;
+}
+
+/* The next disk that walk number @walk has not come to, with a reference. */
+static struct blk_interposer_disk *blk_next_disk(u64 walk)
+{
+	struct blk_interposer_disk *idisk, *found = NULL;
+
+	mutex_lock(&blk_interposer_disks_lock);
+	list_for_each_entry(idisk, &blk_interposer_disks, node) {
+		if (idisk->checked != walk) {
+			idisk->checked = walk;
+			refcount_inc(&idisk->refs);
+			found = idisk;
 			break;
 		}
 	}
-	mutex_unlock(&idisk->lock);
+	mutex_unlock(&blk_interposer_disks_lock);
 	return found;
 }
 
@@ -132,29 +175,34 @@ static struct block_device *blk_next_user(struct blk_interposer_disk *idisk,
  * @map: a BPF_MAP_TYPE_BLKDEV map
  * @target: redirect target
  *
+ * References to disks and devices are dropped with blk_interposer_disks_lock
+ * not held: the last one of a disk that was removed meanwhile takes it.
+ *
  * Context: may sleep, blk_interposer_topology_lock held: no program that uses
  * a device map is attached meanwhile.
  * Return: 0, or -ELOOP if the target stacks on a device whose programs use the
- * map.
+ * map; -ENOMEM.
  */
 int blk_interposer_check_target_users(struct bpf_map *map,
 				      struct blk_interposer_target *target)
 {
+	static u64 walk;	/* under blk_interposer_topology_lock */
 	struct blk_interposer_disk *idisk;
-	struct block_device *part;
+	struct blk_users *users;
 	unsigned long idx;
 	int ret = 0;
 
 	lockdep_assert_held(&blk_interposer_topology_lock);
-	mutex_lock(&blk_interposer_disks_lock);
-	list_for_each_entry(idisk, &blk_interposer_disks, node) {
-		for (idx = 0; (part = blk_next_user(idisk, map, &idx)); idx++) {
-			if (blk_interposer_stacks_on(target, part))
-				ret = -ELOOP;
-			put_device(&part->bd_device);
-		}
+	users = kmalloc(sizeof(*users), GFP_KERNEL);
+	if (!users)
+		return -ENOMEM;
+	walk++;
+	while (!ret && (idisk = blk_next_disk(walk))) {
+		for (idx = 0; !ret && blk_next_users(idisk, &idx, users); idx++)
+			ret = blk_check_users(users, map, target);
+		blk_interposer_disk_put(idisk);
 	}
-	mutex_unlock(&blk_interposer_disks_lock);
+	kfree(users);
 	return ret;
 }
 
@@ -326,7 +374,8 @@ int blk_detach_locked(struct blk_change *c)
  * -ETIMEDOUT from the barrier: the change stands; -ENOMEM; and what
  * bpf_mprog_attach() returns: -ESTALE: not the expected revision, -EEXIST:
  * attached already, -ENOENT: no such relative or replaced program, -ERANGE:
- * contradictory or full, -EINVAL, -EBUSY.
+ * contradictory or full, -EBUSY: replaces that of a link, -EINVAL. With
+ * BPF_F_REPLACE also -EBADF, -EINVAL: replace_bpf_fd is no program of this type.
  */
 int blk_prog_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 {
