@@ -78,6 +78,10 @@ static int blk_link_update_locked(struct blk_change *c)
 	return 0;
 }
 
+/*
+ * Return: 0; -ENOLINK: the device is gone or the link was detached; -EPERM:
+ * its program is not @oprog; -ELOOP, -ENOMEM.
+ */
 static int blk_link_update(struct bpf_link *link, struct bpf_prog *nprog,
 			   struct bpf_prog *oprog)
 {
@@ -227,8 +231,9 @@ static struct blk_link *blk_link_alloc(struct block_device *bdev,
  * @prog: the program; the link takes the reference over on success
  *
  * Context: may sleep.
- * Return: file descriptor of the link, or an error as blk_prog_attach(). If
- * the barrier fails the link is gone again: nobody would hold it.
+ * Return: file descriptor of the link, or an error as blk_prog_attach();
+ * -EINVAL: unknown flags; -EMFILE: no descriptor is free. If the barrier fails
+ * the link is gone again: nobody would hold it.
  */
 int blk_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 {

@@ -137,6 +137,12 @@ static long blkdev_map_exchange(struct blkdev_map *bmap, u32 index,
 	return 0;
 }
 
+/*
+ * Return: 0; -EPERM: no CAP_SYS_ADMIN; -EINVAL: unknown flags; -E2BIG: no such
+ * slot; -EBADF: no open file; -EEXIST, -ENOENT: against BPF_NOEXIST, BPF_EXIST;
+ * -ELOOP: the target stacks on a device whose programs use the map; and what
+ * blk_interposer_target_open() returns.
+ */
 static long blkdev_map_update(struct bpf_map *map, void *key, void *value,
 			      u64 flags)
 {
