@@ -225,6 +225,10 @@ int protect(struct bpf_bio *ctx)
 	if (ctx->op == BPF_BIO_OP_READ || ctx->op == BPF_BIO_OP_FLUSH)
 		return BPF_BIO_PASS;
 
+	/* Its length saturates, and there is always something to protect. */
+	if (ctx->op == BPF_BIO_OP_ZONE_RESET_ALL)
+		return refuse(ctx);
+
 	find_stretch(&s);
 	if (ctx->op == BPF_BIO_OP_ZONE_APPEND)
 		return zone_is_free(&s) ? BPF_BIO_PASS : refuse(ctx);

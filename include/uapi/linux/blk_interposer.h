@@ -28,7 +28,8 @@
  * @BPF_BIO_OP_ZONE_CLOSE: close a zone
  * @BPF_BIO_OP_ZONE_FINISH: move a zone to the full state
  * @BPF_BIO_OP_ZONE_RESET: reset the write pointer of a zone
- * @BPF_BIO_OP_ZONE_RESET_ALL: reset all zones; reports the whole device
+ * @BPF_BIO_OP_ZONE_RESET_ALL: reset all zones; reports the whole device, or
+ *	its first 2^32 - 1 sectors, if it has more: all zones are meant
  *
  * These numbers are ABI and have nothing to do with the kernel's REQ_OP_*.
  * Zone management operations report the length of their zone, so that a
