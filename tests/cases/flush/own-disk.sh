@@ -9,14 +9,21 @@ TIMEOUT=240
 . "$BLKI_ROOT/tests/lib/load.sh"
 
 # md writes its superblock, with PREFLUSH and FUA, before the first write after
-# a pause; the commit record of ext4 has these, too, and waits for it.
+# a pause; the commit record of ext4 has these, too, and waits for it. Both are
+# held back for targets: that of the superblock while that of the record is being
+# submitted.
 test_run() {
-	local disk parts source target dir
+	local disk parts source below target dir
 
 	disk=$(new_cached)
 	parts=$(new_partitions "$disk" size=24MiB size=24MiB)
 	source=${parts%%$'\n'*}
-	target=$(new_md 1 "${parts##*$'\n'}" "$(new_cached)")
+	below=${parts##*$'\n'}
+	must bioctl attach "$below" redirect --target "0=$(new_cached)" \
+		--set ranges=45056-45063:0:0
+	must dd if="$below" of=/dev/null bs=4k count=1 skip=5632 iflag=direct \
+		status=none
+	target=$(new_md 1 "$below" "$(new_cached)")
 	must bioctl attach "$source" redirect --target "0=$target" \
 		--set ranges=0-131071:0:0
 	must timeout "$(scaled 60)" mkfs.ext4 -q "$source" 16384
@@ -30,6 +37,7 @@ test_run() {
 	done
 	must umount "$dir"
 	must bioctl detach "$source"
+	must bioctl detach "$below"
 	ok "the filesystem is clean" e2fsck -fn "$target"
 	expect_keys_off "in the end"
 }
