@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 
-DESCRIPTION="Zone operations report their zone and can be failed; nothing on a zoned disk is moved, and nothing is moved to one."
+DESCRIPTION="Zone operations report their zone and can be failed, which the protect policy does; nothing on a zoned disk is moved, and nothing is moved to one."
 REQUIRES="cmd:blkzone config:BLK_DEV_ZONED"
 TIMEOUT=240
 
+. "$BLKI_ROOT/tests/lib/bioctl.sh"
 . "$BLKI_ROOT/tests/lib/rule.sh"
 
 write_4k() {
@@ -19,6 +20,9 @@ check_operations() {
 	rule_attach zones "$zoned"
 	must blkzone open -o 8192 -c 1 "$zoned"
 	expect_eq "open" "$(rule_count zones "op=zone_open sector=8192 nr=8192 ")" 1
+	must blkzone close -o 8192 -c 1 "$zoned"
+	expect_eq "close" \
+		"$(rule_count zones "op=zone_close sector=8192 nr=8192 ")" 1
 	must blkzone finish -o 8192 -c 1 "$zoned"
 	expect_eq "finish" \
 		"$(rule_count zones "op=zone_finish sector=8192 nr=8192 ")" 1
@@ -45,6 +49,34 @@ check_fail() {
 	expect_match "the write pointer is where it was" \
 		"$(blkzone report -o 8192 -c 1 "$zoned")" "wptr 0x000008"
 	rule_detach guard
+}
+
+# The shipped guard: one protected block in the middle of a zone guards all of
+# that zone, as a zone operation cannot be divided.
+check_protect() {
+	local zoned=$1
+
+	must blkzone reset "$zoned"
+	must write_4k "$zoned" 1024
+	must write_4k "$zoned" 2048
+	must bioctl attach "$zoned" protect --set ranges=10240-10247
+	expect_fail "protect: resetting the zone" \
+		blkzone reset -o 8192 -c 1 "$zoned"
+	expect_fail "protect: finishing it" \
+		blkzone finish -o 8192 -c 1 "$zoned"
+	expect_fail "protect: resetting all zones" blkzone reset "$zoned"
+	expect_eq "protect: each is a refusal of its own" \
+		"$(verdict_bios "$zoned" protect fail)" 3
+	expect_match "protect: the zone is as it was" \
+		"$(blkzone report -o 8192 -c 1 "$zoned")" "wptr 0x000008"
+	ok "protect: another zone can be reset" \
+		blkzone reset -o 16384 -c 1 "$zoned"
+	expect_match "protect: it is empty now" \
+		"$(blkzone report -o 16384 -c 1 "$zoned")" "wptr 0x000000"
+	ok "protect: and finished" blkzone finish -o 16384 -c 1 "$zoned"
+	must bioctl detach "$zoned" protect
+	ok "without protect the zone can be reset" \
+		blkzone reset -o 8192 -c 1 "$zoned"
 }
 
 check_moves() {
@@ -76,5 +108,6 @@ test_run() {
 	zoned=$(new_null_blk zoned=1 zone_size=4)
 	check_operations "$zoned"
 	check_fail "$zoned"
+	check_protect "$zoned"
 	check_moves "$zoned" "$(new_brd)"
 }
