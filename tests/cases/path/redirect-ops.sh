@@ -75,6 +75,42 @@ check_cacheless() {
 	rule_detach there
 }
 
+write_cache() {
+	echo "$2" >"/sys/block/${1##*/}/queue/write_cache"
+}
+
+# Nor does who zeroes it, and zeroing cannot be FUA. It is not supported then,
+# so that who asked writes zeroes, and those can.
+check_cacheless_zeroing() {
+	local dev=$1 target=$2
+
+	expect_eq "the target has a cache" \
+		"$(cat "/sys/block/${target##*/}/queue/write_cache")" \
+		"write back"
+	at_exit bash -c \
+		"echo write back >/sys/block/${dev##*/}/queue/write_cache"
+	write_cache "$dev" "write through"
+	fill_both "$dev" "$target"
+	rule_attach from "$dev" "target=0:$target" "$FIRST_MIB"
+	rule_attach there "$target"
+	expect_error "zeroing from a disk without a cache is not supported" \
+		"not supported|unsupported" fallocate -n -p -l 1M "$dev"
+	expect_eq "which is counted" "$(stat_of from refused.op)" 1
+	expect_eq "the target does not see it" "$(rule_count there "op=")" 0
+	ok "zeroing falls back to writing there" blkdiscard -f -z -l 1M "$dev"
+	expect_eq "refused once more before" "$(stat_of from refused.op)" 2
+	rule log there >"$TMP/rule-log"
+	expect_num "the writes are FUA at the target" \
+		"$(grep -cE "op=write .*flags=0x[89] " "$TMP/rule-log")" -ge 1
+	expect_eq "and nothing else gets there" \
+		"$(grep -cvE "op=write .*flags=0x[89] " "$TMP/rule-log")" 0
+	rule_detach from
+	rule_detach there
+	ok "what was to be zeroed is, with no cache" holds "$target" "$TMP/zero"
+	ok "the source is untouched, with no cache" holds "$dev" "$TMP/data"
+	write_cache "$dev" "write back"
+}
+
 check_polled() {
 	local dev=$1 target=$2 fio
 
@@ -107,5 +143,6 @@ test_run() {
 	check_unable "$virtio" "$null"
 	check_able "$virtio" "$other"
 	check_cacheless "$null" "$virtio"
+	check_cacheless_zeroing "$virtio" "$other"
 	check_polled "$(new_null_blk poll_queues=1)" "$null"
 }
