@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="A program learns the cgroup that a bio is charged to, also of what is written back later and on stacked devices."
+REQUIRES="config:CGROUP_WRITEBACK"
 TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/rule.sh"
@@ -12,6 +13,24 @@ in_cgroup() {
 	shift
 	# shellcheck disable=SC2016
 	bash -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$group" "$@"
+}
+
+# A cgroup dirties pages of the disk; somebody else has them written. The disk
+# is held open: the last to close it would write them, and that is the writer.
+check_writeback() {
+	local dev=$1 group=$2 id=$3 hold
+
+	exec {hold}<"$dev"
+	must in_cgroup "$group" dd if=/dev/zero of="$dev" bs=4k count=6 \
+		conv=notrunc status=none
+	expect_eq "nothing is written yet" "$(rule_count cg "op=write")" 0
+	must in_cgroup /sys/fs/cgroup sync "$dev"
+	exec {hold}<&-
+	rule log cg >"$TMP/log"
+	expect_num "the cache is written on behalf of who filled it" \
+		"$(grep -c "op=write .*cgroup=$id " "$TMP/log")" -ge 1
+	expect_eq "and for nobody else" \
+		"$(grep "op=write " "$TMP/log" | grep -cv "cgroup=$id ")" 0
 }
 
 test_run() {
@@ -52,5 +71,6 @@ test_run() {
 	must in_cgroup /sys/fs/cgroup dd if=/dev/zero of="$null" bs=4k count=1 \
 		oflag=direct status=none
 	expect_eq "of the root" "$(rule_count cg "op=write .*cgroup=$root ")" 1
+	check_writeback "$null" "$two" "$id2"
 	rule_detach cg
 }
