@@ -8,8 +8,9 @@ TIMEOUT=120
 
 . "$BLKI_ROOT/tests/lib/rule.sh"
 
+# write_4k DEVICE BLOCK [FILE]
 write_4k() {
-	dd if="$TMP/data" of="$1" bs=4k seek="$2" count=1 oflag=direct \
+	dd if="${3:-$TMP/data}" of="$1" bs=4k seek="$2" count=1 oflag=direct \
 		status=none
 }
 
@@ -27,6 +28,7 @@ test_run() {
 	local below tags crypt target n
 
 	must dd if=/dev/urandom of="$TMP/data" bs=4k count=1 status=none
+	must dd if=/dev/urandom of="$TMP/other" bs=4k count=1 status=none
 	below=$(new_null_blk)
 	target=$(new_null_blk)
 	# The null_blk is zeroed, which makes dm-integrity format it.
@@ -58,18 +60,18 @@ test_run() {
 		"$(rule stats tags | grep -c refused)" 0
 
 	expect_error "a write is not remapped" "Operation not supported" \
-		write_4k "$crypt" 2
+		write_4k "$crypt" 2 "$TMP/other"
 	expect_error "nor is a read" "Operation not supported" \
 		read_4k "$crypt" 2
 	expect_eq "both are counted" "$(stat_of tags refused.op)" 2
 	expect_error "a write is not redirected" "Operation not supported" \
-		write_4k "$crypt" 3
+		write_4k "$crypt" 3 "$TMP/other"
 	expect_error "nor a read" "Operation not supported" read_4k "$crypt" 3
 	expect_eq "both are counted" "$(stat_of tags refused.op)" 4
 	expect_error "a read is not done" "Operation not supported" \
 		read_4k "$crypt" 5
 	expect_eq "which is counted" "$(stat_of tags refused.op)" 5
-	ok "a write is" write_4k "$crypt" 5
+	ok "a write is" write_4k "$crypt" 5 "$TMP/other"
 	expect_eq "nothing else was refused" \
 		"$(rule stats tags | grep -o "refused.*")" "refused.op=5 "
 	rule_detach tags
