@@ -75,12 +75,21 @@ show_failure() {
 }
 
 # step NAME LOG COMMAND...: run quietly with a log, say what and how long.
+# COMMAND may be a function and ends at its first failure. In a condition bash
+# would ignore `set -e` in all of it; so step itself belongs in none.
 step() {
-	local name=$1 log=$2 start=$SECONDS
+	local name=$1 log=$2 start=$SECONDS status
 
 	shift 2
 	mkdir -p "$(dirname "$log")"
-	if ! "$@" >"$log" 2>&1; then
+	set +e
+	(
+		set -e
+		"$@"
+	) >"$log" 2>&1
+	status=$?
+	set -e
+	if [ "$status" -ne 0 ]; then
 		show_failure "$name" "$log"
 		exit 1
 	fi

@@ -16,6 +16,42 @@ check_spdx() {
 		done | findings spdx
 }
 
+# A step of the build ends at its first failure, and so does the build. In a
+# shell of its own: what is called in a condition knows no `set -e`.
+check_step() {
+	local script=$OUT/log/check/step-test log=$OUT/log/check/step-test.log
+	local status=0 bad=0
+
+	cat >"$script" <<-'EOF'
+		set -euo pipefail
+		. "$1/scripts/lib.sh"
+		works() { echo first; echo second; }
+		breaks() { echo first; false; echo second; }
+		step works "$2.works" works
+		step breaks "$2" breaks
+		step never "$2.never" true
+	EOF
+	rm -f "$log"*
+	bash "$script" "$ROOT" "$log" || status=$?
+	if [ "$status" -ne 1 ]; then
+		echo "status $status after a step that failed"
+		bad=1
+	fi
+	if [ "$(cat "$log.works")" != $'first\nsecond' ]; then
+		echo "a step that works was not run to its end"
+		bad=1
+	fi
+	if [ "$(cat "$log")" != first ]; then
+		echo "a step went on after a failure"
+		bad=1
+	fi
+	if [ -e "$log.never" ]; then
+		echo "the step after one that failed was run"
+		bad=1
+	fi
+	return "$bad"
+}
+
 check_leftovers() {
 	{
 		tracked | grep -v '^scripts/checks/' |
