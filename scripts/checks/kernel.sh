@@ -54,7 +54,10 @@ run_checkpatch() {
 }
 
 check_checkpatch_files() {
-	own_kernel_c | while IFS= read -r file; do
+	{
+		own_kernel_c
+		bpftool_c_files
+	} | while IFS= read -r file; do
 		run_checkpatch --file "$ROOT/$file" | sed "s|^$ROOT/||"
 	done | findings checkpatch-files
 }
@@ -115,9 +118,14 @@ check_sparse_w1() {
 		findings sparse-w1
 }
 
+# With relocations: they alone tell what is called and which data is meant.
+# objdump is not asked for one symbol, because it would show those of all
+# before it, too.
 disassemble() {
-	objdump -d --no-show-raw-insn --no-addresses --disassemble="$2" "$1" |
-		sed '1,/^Disassembly/d'
+	objdump -dr --no-show-raw-insn --no-addresses "$1" |
+		awk -v start="<$2>:" '$0 == start { inside = 1 }
+			/^$/ { inside = 0 }
+			inside'
 }
 
 # Compiled out, the feature must not warn and must not cost an instruction.

@@ -8,11 +8,16 @@ tracked() {
 	done
 }
 
+# What README.md says about licenses.
+LICENSES='GPL-2\.0(-only)?( WITH Linux-syscall-note)?'
+LICENSES+='|\((GPL-2\.0-only|LGPL-2\.1) OR BSD-2-Clause\)'
+
 check_spdx() {
-	tracked | grep -vE '^(patches/|\.(gitignore|shellcheckrc|clang-format)$)' |
+	tracked | grep -v '^patches/' |
 		while IFS= read -r file; do
-			head -n 3 "$file" | grep -q 'SPDX-License-Identifier: ' ||
-				echo "$file: no SPDX line"
+			head -n 3 "$file" | grep -qE \
+				"SPDX-License-Identifier: ($LICENSES)( \*/| -->)?\$" ||
+				echo "$file: no SPDX line, or no license of ours"
 		done | findings spdx
 }
 
@@ -83,6 +88,11 @@ check_python() {
 	done
 }
 
+# Ours of bpftool, a tree that is checked as the kernel is.
+bpftool_c_files() {
+	tracked 'tools/bpf/bpftool/*.[ch]'
+}
+
 # Kernel files have checkpatch; the rest has the kernel's .clang-format.
 user_c_files() {
 	tracked 'bpf-progs/*.[ch]' 'loader/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]'
@@ -94,7 +104,10 @@ check_clang_format() {
 }
 
 check_cppcheck() {
-	user_c_files | grep '\.c$' | grep -v '\.bpf\.c$' |
+	{
+		user_c_files
+		bpftool_c_files
+	} | grep '\.c$' | grep -v '\.bpf\.c$' |
 		xargs -r cppcheck --quiet --inline-suppr --error-exitcode=1 \
 			--enable=warning,performance,portability \
 			--suppress=missingIncludeSystem --std=c11 \

@@ -179,16 +179,15 @@ exit_close:
 
 static int query_chain(int fd, struct blk_chain *chain)
 {
-	LIBBPF_OPTS(bpf_prog_query_opts, opts,
-		.count = BLK_MAX_PROGS,
-		.prog_ids = chain->prog_ids,
-		.link_ids = chain->link_ids,
-		.blk_stats = chain->stats,
-		.blk_stats_size = sizeof(chain->stats[0]),
-	);
+	LIBBPF_OPTS(bpf_prog_query_opts, opts);
 	int err;
 
 	memset(chain, 0, sizeof(*chain));
+	opts.count = BLK_MAX_PROGS;
+	opts.prog_ids = chain->prog_ids;
+	opts.link_ids = chain->link_ids;
+	opts.blk_stats = chain->stats;
+	opts.blk_stats_size = sizeof(chain->stats[0]);
 	err = bpf_prog_query_opts(fd, BPF_BLK_SUBMIT, &opts);
 	if (err)
 		return err;
