@@ -104,17 +104,21 @@ prepare_objects() {
 }
 
 # An object directory of its own: W=1 in the flags would rebuild everything
-# that the ordinary build has.
+# that the ordinary build has. more.config adds what the series changes and no
+# kernel of the tests has.
 check_sparse_w1() {
-	local obj=$CACHE/obj-check
+	local obj=$CACHE/obj-check more=drivers/nvme/host/multipath
+	local ours="block/interposer|kernel/bpf/blk|include/.*blk_interposer|$more"
 
 	prepare_objects "$obj" "$KSRC" "$ROOT/configs/base.config" \
-		"$ROOT/configs/interposer.config"
+		"$ROOT/configs/interposer.config" \
+		"$ROOT/scripts/checks/more.config"
 	# shellcheck disable=SC2046
 	make -s -C "$KSRC" O="$obj" -j"$(jobs_wanted)" W=1 C=2 CHECK="sparse" \
-		$(own_objects) 2>&1 | sed "s|^$KSRC/||; s|^\.\./src/||" |
+		$(own_objects) "$more.o" 2>&1 |
+		sed "s|^$KSRC/||; s|^\.\./src/||" |
 		grep -E '(warning|error):|\*\*\*' |
-		grep -E '(^|/)(block/interposer|kernel/bpf/blk|include/.*blk_interposer)|error:|\*\*\*' |
+		grep -E "(^|/)($ours)|error:|\\*\\*\\*" |
 		findings sparse-w1
 }
 
