@@ -2,10 +2,18 @@
 /*
  * usage: abi_errno DEVICE OTHER STACKED GONE POWER
  *
- * Every errno of the calls that change or read what is attached, in one
- * table. Errors that depend on who calls are in abi_caps.c; -ENOSPC and -EFAULT
- * of a query in abi_query.c; the 64th program in abi_order.c. A call that
- * fails must leave everything as it was.
+ * The errnos of the calls that change or read what is attached or is in a
+ * device map, in one table. What needs a caller, a kernel or a state of its own
+ * is shown elsewhere:
+ *
+ *	abi_caps.c	-EPERM and -EACCES of who may not
+ *	abi_map.c	-EPERM of a map that is frozen or opened for reading
+ *	abi_query.c	-ENOSPC and -EFAULT of a query
+ *	abi_order.c	-ERANGE of the 64th program
+ *	abi_limit.c	-ENFILE of the last target
+ *	abi_off.c	-EOPNOTSUPP of a kernel booted with blk_interposer=off
+ *
+ * A call that fails must leave everything as it was.
  *
  * STACKED is a device whose I/O ends on DEVICE. GONE is removed by writing 0 to
  * the file POWER.
