@@ -9,14 +9,14 @@ tracked() {
 }
 
 # What README.md says about licenses.
-LICENSES='GPL-2\.0(-only)?( WITH Linux-syscall-note)?'
-LICENSES+='|\((GPL-2\.0-only|LGPL-2\.1) OR BSD-2-Clause\)'
+SPDX_OF_OURS='GPL-2\.0(-only)?( WITH Linux-syscall-note)?'
+SPDX_OF_OURS+='|\((GPL-2\.0-only|LGPL-2\.1) OR BSD-2-Clause\)'
 
 check_spdx() {
-	tracked | grep -v '^patches/' |
+	tracked | grep -vE '^(patches|LICENSES)/' |
 		while IFS= read -r file; do
 			head -n 3 "$file" | grep -qE \
-				"SPDX-License-Identifier: ($LICENSES)( \*/| -->)?\$" ||
+				"SPDX-License-Identifier: ($SPDX_OF_OURS)( \*/| -->)?\$" ||
 				echo "$file: no SPDX line, or no license of ours"
 		done | findings spdx
 }
