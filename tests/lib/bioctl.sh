@@ -16,10 +16,20 @@ expect_names() {
 	expect_eq "$1" "$(names "$2")" "$3"
 }
 
+# has_programs DEVICE N: with a link or without
+has_programs() {
+	[ "$(query '.devices[0].programs | length' list "$1")" -eq "$2" ]
+}
+
 # verdict_bios DEVICE PROGRAM VERDICT
 verdict_bios() {
 	query ".devices[0].programs[] | select(.name == \"$2\") |
 		.verdicts.$3.bios" list "$1"
+}
+
+# redirected DEVICE N: so many bios at least, by the policy of that name
+redirected() {
+	[ "$(verdict_bios "$1" redirect redirect)" -ge "$2" ]
 }
 
 # expect_refused NAME ERRNO CAUSE ARG...: bioctl fails with status 1, and its

@@ -52,6 +52,16 @@ expect_verified() {
 	expect_num "$1: it did something" "$(load_ios)" -gt 0
 }
 
+# write_in_background DEVICE: 4 KiB
+write_in_background() {
+	dd if=/dev/zero of="$1" bs=4k count=1 oflag=direct status=none &
+	WRITER=$!
+}
+
+dead() {
+	! kill -0 "$1"
+}
+
 # start_io DEVICE: in the background until there is an error; see
 # tests/progs/life_io.c.
 start_io() {
@@ -60,15 +70,11 @@ start_io() {
 	must wait_for 60 grep -q ready "$TMP/io.out"
 }
 
-io_ended() {
-	! kill -0 "$IO"
-}
-
 # It ended by itself, and never read anything wrong.
 expect_io_ended() {
 	local rc=0
 
-	expect_within "$1: I/O ends" 60 io_ended
+	expect_within "$1: I/O ends" 60 dead "$IO"
 	kill -TERM "$IO" 2>/dev/null || true
 	wait "$IO" || rc=$?
 	sed 's/^/# io: /' "$TMP/io.out" "$TMP/io.err"

@@ -7,6 +7,7 @@ TIMEOUT=300
 
 . "$BLKI_ROOT/tests/lib/load.sh"
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
+. "$BLKI_ROOT/tests/lib/bpftool.sh"
 
 # One write that takes long, under way when this returns. Nothing follows it.
 slow_write() {
@@ -15,20 +16,16 @@ slow_write() {
 	must wait_for 5 load_flows "$2"
 }
 
-# expect_idle_after NAME BUSY COMMAND...: no write is in flight to BUSY.
-expect_idle_after() {
+# expect_waits NAME BUSY COMMAND...: right after slow_write; when the command
+# returns no write is in flight to BUSY.
+expect_waits() {
 	local name=$1 busy=$2
 
 	shift 2
+	expect_num "$name: in flight before" "$(inflight "$busy")" -gt 0
 	ok "$name" "$@"
 	expect_eq "$name: nothing in flight after" "$(inflight "$busy")" 0
 	must wait "$WRITER"
-}
-
-# expect_waits NAME BUSY COMMAND...: the same, right after slow_write.
-expect_waits() {
-	expect_num "$1: in flight before" "$(inflight "$2")" -gt 0
-	expect_idle_after "$@"
 }
 
 # to_target NAME SOURCE TARGET [BUSY]: BUSY is where bios to the target wait
@@ -49,29 +46,73 @@ to_target() {
 	must bioctl detach "$source"
 }
 
-# It covers what went to a target that is no target any more, and what an
-# earlier barrier still waits for. On a host that is busy the write may end
-# before the second command.
-more_bios() {
-	local source=$1 slow=$2 first
+# hold_write SOURCE TARGET: it is in flight until the target, a dm device, is
+# resumed.
+hold_write() {
+	must dmsetup suspend --noudevsync --noflush "${2##*/}"
+	write_in_background "$1"
+	must wait_for 10 redirected "$1" 1
+}
 
-	must bioctl attach "$source" redirect --target "0=$slow" \
+# expect_held NAME TARGET PID...: commands return when the target is resumed,
+# not before. They have done all but waiting for it.
+expect_held() {
+	local name=$1 target=$2 pid
+
+	shift 2
+	sleep "$(scaled 1)"
+	for pid; do
+		ok "$name: waits" kill -0 "$pid"
+	done
+	ok "$name: the write is in flight" kill -0 "$WRITER"
+	must dmsetup resume --noudevsync "${target##*/}"
+	for pid; do
+		expect_within "$name: returns" 10 dead "$pid"
+		expect_end "$name: succeeds" "$pid" 0
+	done
+	expect_end "$name: the write succeeds" "$WRITER" 0
+}
+
+deleted_target() {
+	local source=$1 held=$2
+
+	must bioctl attach "$source" redirect --target "0=$held" \
 		--set ranges=0-131071:0:0
-	slow_write "$source" "$slow"
+	hold_write "$source" "$held"
 	must bioctl target del "$source" redirect 0
-	expect_idle_after "deleted target" "$slow" \
-		bioctl detach "$source" --barrier
+	bioctl detach "$source" --barrier &
+	must wait_for 10 has_programs "$source" 0
+	expect_held "deleted target" "$held" $!
+}
 
-	must bioctl attach "$source" redirect --target "0=$slow" \
+# The two are different commands because a bioctl waits for the one before it.
+second_barrier() {
+	local source=$1 held=$2 first
+
+	load_prog tools_pass
+	must bioctl attach "$source" redirect --target "0=$held" \
 		--set ranges=0-131071:0:0
-	slow_write "$source" "$slow"
-	bioctl attach "$source" count --barrier &
+	hold_write "$source" "$held"
+	bpft prog attach pinned /sys/fs/bpf/tools_pass blk_submit \
+		dev "$source" barrier &
 	first=$!
-	sleep 0.3
-	expect_idle_after "a second barrier" "$slow" \
-		bioctl detach "$source" redirect --barrier
-	must wait "$first"
-	must bioctl detach "$source" count
+	must wait_for 10 has_programs "$source" 2
+	bioctl detach "$source" redirect --barrier &
+	must wait_for 10 has_programs "$source" 1
+	expect_held "a second barrier" "$held" "$first" $!
+	must bpft prog detach pinned /sys/fs/bpf/tools_pass blk_submit \
+		dev "$source"
+}
+
+# It covers what went to a target that is no target any more, and what an
+# earlier barrier still waits for.
+more_bios() {
+	local source held
+
+	source=$(new_null_blk)
+	held=$(new_view held "$(new_null_blk)")
+	deleted_target "$source" "$held"
+	second_barrier "$source" "$held"
 }
 
 through_another() {
@@ -108,7 +149,7 @@ test_run() {
 	to_target "bio to mq" "$(new_brd)" "$slow"
 	to_target "mq to dm" "$(new_null_blk)" "$(new_view slow "$slow")" \
 		"$slow"
-	more_bios "$(new_null_blk)" "$slow"
+	more_bios
 	through_another "$(new_null_blk)" "$(new_null_blk)" "$slow"
 	expect_keys_off "in the end"
 }
