@@ -34,6 +34,11 @@ inflight() {
 	awk '{ print $1 + $2 }' "$(sys_dir "$1")/inflight"
 }
 
+# ios DEVICE: reads and writes that it has completed
+ios() {
+	awk '{ print $1 + $5 }' "$(sys_dir "$1")/stat"
+}
+
 # load_flows DEVICE: something is in flight there.
 load_flows() {
 	[ "$(inflight "$1")" -gt 0 ]
