@@ -10,7 +10,7 @@ TIMEOUT=240
 
 # The load is behind the partitions.
 under_load() {
-	local disk=$1 target=$2 rounds=0
+	local name=$1 disk=$2 target=$3 rounds=0
 
 	must bioctl attach "$disk" redirect --target "0=$target" \
 		--set ranges=65536-98303:0:0
@@ -22,9 +22,9 @@ under_load() {
 		must addpart "$disk" 1 2048 2048
 		rounds=$((rounds + 1))
 	done
-	expect_verified "disk: fio verifies"
-	expect_num "disk: rescans" "$rounds" -ge 3
-	expect_eq "disk: the program is still there" "$(names "$disk")" redirect
+	expect_verified "$name: fio verifies"
+	expect_num "$name: rescans" "$rounds" -ge 3
+	expect_eq "$name: the program is still there" "$(names "$disk")" redirect
 	must bioctl detach "$disk"
 	must blockdev --rereadpt "$disk"
 	must partitions_ready "$disk" 2
@@ -35,7 +35,7 @@ defunct() {
 }
 
 of_partitions() {
-	local disk=$1 target=$2 one=$3 two=$4
+	local name=$1 disk=$2 target=$3 one=$4 two=$5
 
 	must bioctl attach "$disk" count
 	must bioctl attach "$one" redirect --target "0=$target" \
@@ -43,27 +43,35 @@ of_partitions() {
 	must bioctl attach "$two" count --name two
 	must dd if=/dev/zero of="$one" bs=64k count=4 oflag=direct status=none
 	must delpart "$disk" 1
-	expect_eq "delete one: its link is defunct" "$(defunct)" redirect
-	expect_eq "the other's is not" "$(names "$two")" two
-	expect_eq "the disk's is not" "$(names "$disk")" count
+	expect_eq "$name: delete one: its link is defunct" "$(defunct)" redirect
+	expect_eq "$name: the other's is not" "$(names "$two")" two
+	expect_eq "$name: the disk's is not" "$(names "$disk")" count
 	must addpart "$disk" 1 2048 2048
-	expect_eq "add it again: it has no programs" "$(names "$one")" ""
+	expect_eq "$name: add it again: it has no programs" "$(names "$one")" ""
 	must bioctl attach "$one" count --name new
-	ok "rescan" blockdev --rereadpt "$disk"
-	expect_eq "links of all partitions are defunct" "$(defunct)" \
+	ok "$name: rescan" blockdev --rereadpt "$disk"
+	expect_eq "$name: links of all partitions are defunct" "$(defunct)" \
 		"new redirect two"
-	expect_eq "the disk's is not" "$(names "$disk")" count
-	ok "clean up" bioctl detach --defunct
+	expect_eq "$name: the disk's is not" "$(names "$disk")" count
+	ok "$name: clean up" bioctl detach --defunct
 	must bioctl detach "$disk"
 }
 
-test_run() {
-	local disk target parts
+check() {
+	local name=$1 disk=$2 target=$3 parts
 
-	disk=$(new_null_blk)
-	target=$(new_null_blk irqmode=2 completion_nsec=20000000)
 	parts=$(new_partitions "$disk" size=1MiB size=1MiB)
-	under_load "$disk" "$target"
-	of_partitions "$disk" "$target" "${parts%%$'\n'*}" "${parts##*$'\n'}"
+	under_load "$name" "$disk" "$target"
+	of_partitions "$name" "$disk" "$target" "${parts%%$'\n'*}" \
+		"${parts##*$'\n'}"
+}
+
+test_run() {
+	local target
+
+	target=$(new_null_blk irqmode=2 completion_nsec=20000000)
+	check mq "$(new_null_blk)" "$target"
+	check bio-based "$(new_md 0 "$(new_null_blk)" "$(new_null_blk)")" \
+		"$target"
 	expect_keys_off "in the end"
 }
