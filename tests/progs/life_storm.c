@@ -10,6 +10,7 @@
  *	link	creates a link and closes it
  *	prog	attaches a program without a link and detaches it
  *	update	exchanges the program of a link
+ *	replace	exchanges a program without a link
  *	storm	link and prog at the same time, from two threads
  *
  * With -b each change has a barrier, where it can have one. Writes "ready"
@@ -141,6 +142,25 @@ static void change_update(struct storm *storm)
 				     &opts));
 }
 
+static void change_replace(struct storm *storm)
+{
+	LIBBPF_OPTS(bpf_prog_attach_opts, opts);
+	int progs[2], at = 0;
+
+	for (int i = 0; i < 2; i++)
+		progs[i] = bpf_program__fd(storm->progs[i]);
+	opts.flags = storm->flags | BPF_F_REPLACE;
+	while (!stopped) {
+		opts.replace_fd = progs[at];
+		if (done(storm, "replace",
+			 bpf_prog_attach_opts(progs[!at], storm->dev,
+					      BPF_BLK_SUBMIT, &opts)))
+			at = !at;
+	}
+	done(storm, "detach",
+	     bpf_prog_detach_opts(progs[at], storm->dev, BPF_BLK_SUBMIT, NULL));
+}
+
 static void *prog_thread(void *storm)
 {
 	change_prog(storm);
@@ -161,15 +181,16 @@ static void change_both(struct storm *storm)
 
 static const struct mode {
 	const char *name;
-	bool link;
+	enum { NOTHING, LINK, PROG } attached; /* from the beginning */
 	void (*run)(struct storm *storm);
 } modes[] = {
-	{ "hold", true, hold },
-	{ "map", true, change_map },
-	{ "link", false, change_link },
-	{ "prog", false, change_prog },
-	{ "update", true, change_update },
-	{ "storm", false, change_both },
+	{ "hold", LINK, hold },
+	{ "map", LINK, change_map },
+	{ "link", NOTHING, change_link },
+	{ "prog", NOTHING, change_prog },
+	{ "update", LINK, change_update },
+	{ "replace", PROG, change_replace },
+	{ "storm", NOTHING, change_both },
 };
 
 static void report(struct storm *storm)
@@ -241,12 +262,16 @@ static int run(struct storm *storm, const struct mode *mode)
 {
 	int err = 0;
 
-	if (mode->link) {
+	if (mode->attached == LINK) {
 		storm->link = attach(storm, 0);
-		if (!storm->link) {
-			perror("attach");
-			return 1;
-		}
+		err = storm->link ? 0 : -1;
+	} else if (mode->attached == PROG) {
+		err = bpf_prog_attach_opts(bpf_program__fd(storm->progs[0]),
+					   storm->dev, BPF_BLK_SUBMIT, NULL);
+	}
+	if (err) {
+		perror("attach");
+		return 1;
 	}
 	puts("ready");
 	fflush(stdout);
