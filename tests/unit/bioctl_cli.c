@@ -181,6 +181,31 @@ static void help_for_every_verb(void **state)
 	assert_non_null(strstr(out, "attach"));
 }
 
+static void list_of_verbs_in_json(void **state)
+{
+	static const char *const lines[] = { "bioctl -j help",
+					     "bioctl --json --help" };
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(lines); i++) {
+		json_t *json, *list, *entry;
+		unsigned int nr;
+
+		assert_int_equal(run(lines[i]), BIOCTL_OK);
+		json = json_loads(out, 0, NULL);
+		list = json_object_get(json, "commands");
+		for (nr = 0; bioctl_commands()[nr]; nr++) {
+			entry = json_array_get(list, nr);
+			assert_string_equal(json_text(entry, "name", ""),
+					    bioctl_commands()[nr]->name);
+			assert_string_equal(json_text(entry, "doc", ""),
+					    bioctl_commands()[nr]->doc);
+		}
+		assert_int_equal(json_array_size(list), nr);
+		json_decref(json);
+	}
+}
+
 static void version(void **state)
 {
 	json_t *json;
@@ -314,6 +339,7 @@ int main(void)
 		cmocka_unit_test(wrong_usage),
 		cmocka_unit_test(beginnings_of_verbs),
 		cmocka_unit_test(help_for_every_verb),
+		cmocka_unit_test(list_of_verbs_in_json),
 		cmocka_unit_test(version),
 		cmocka_unit_test(policy_options),
 		cmocka_unit_test(names_of_operations),

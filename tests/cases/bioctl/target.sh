@@ -39,6 +39,18 @@ changes() {
 		"0=$one 1=$one"
 }
 
+changes_in_json() {
+	local dev=$1 one=$2
+
+	expect_eq "what add did, in JSON" "$(bioctl -j target add "$dev" \
+		redirect "2=$one" "targets:3=$one:ro" | jq -Sc .)" \
+		'{"action":"added","keys":[2,3]}'
+	expect_eq "what del did, in JSON" \
+		"$(bioctl -j target del "$dev" redirect 3 2 | jq -Sc .)" \
+		'{"action":"deleted","keys":[3,2]}'
+	expect_eq "both are gone" "$(targets "$dev")" "0=$one 1=$one"
+}
+
 refusals() {
 	local dev=$1 one=$2 above
 
@@ -93,6 +105,7 @@ test_run() {
 	one=$(new_null_blk)
 	two=$(new_null_blk)
 	changes "$dev" "$one" "$two"
+	changes_in_json "$dev" "$one"
 	refusals "$dev" "$one"
 	removed_target "$dev" "$one"
 }

@@ -81,9 +81,23 @@ partition() {
 	ok "detach from the partition" detach name tools_pass "$part"
 }
 
+help() {
+	local text
+
+	run_logged bpft prog help
+	text=$OUTPUT
+	expect_match "help names the attach type" "$text" \
+		'flow_dissector \| blk_submit'
+	expect_match "help of attach names the device" "$text" \
+		'attach PROG blk_submit dev DEVICE'
+	expect_match "help of detach, too" "$text" \
+		'detach PROG blk_submit dev DEVICE \[barrier\]'
+}
+
 test_run() {
 	local dev name
 
+	help
 	for name in pass cookie fail socket; do
 		load_prog "tools_$name"
 	done
