@@ -55,6 +55,8 @@ test_run() {
 	run_bin program
 	program 'echo 1..1; echo not ok 1 - bad'
 	inverted run_bin program
+	program 'echo 1..0; exit 4'
+	inverted run_bin program
 	program 'echo 1..2; echo ok 1 - fine'
 	sed -i '$d' "$TMP/.results"
 	pass "result of a program"
