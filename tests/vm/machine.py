@@ -205,6 +205,10 @@ class Machine:
     def alive(self):
         return self.process.poll() is None
 
+    def crashed(self):
+        """Died by a signal that nobody here has sent; a guest cannot exit so."""
+        return self.process.poll() in (-signal.SIGSEGV, -signal.SIGABRT)
+
     def events(self):
         """New whole lines since the last call, as lists of words."""
         with open(self.share / "events", "rb") as stream:
