@@ -36,8 +36,8 @@ test_run() {
 		"$(cat "$OUT/include/uapi/linux/blk_interposer.h")"
 	ok "bioctl has a page" test -s "$man/bioctl.8"
 	ok "bpftool blk has a page" test -s "$man/bpftool-blk.8"
-	for page in $(grep -ohE 'bpftool(\\-[a-z_]+)?\\fP\(8\)' "$man"/*.8 |
-		sed 's/\\fP.*//; s/\\//g' | sort -u); do
+	while read -r page; do
 		ok "there is a page $page(8)" test -s "$man/$page.8"
-	done
+	done < <(grep -ohE 'bpftool(\\-[a-z_]+)?\\fP\(8\)' "$man"/*.8 |
+		sed 's/\\fP.*//; s/\\//g' | sort -u)
 }
