@@ -12,6 +12,7 @@
  *	update	exchanges the program of a link
  *	replace	exchanges a program without a link
  *	storm	link and prog at the same time, from two threads
+ *	meet	nothing but barriers, of two links at the same time
  *
  * With -b each change has a barrier, where it can have one. Writes "ready"
  * when it begins, at the end the number of changes and, where there is one
@@ -179,6 +180,49 @@ static void change_both(struct storm *storm)
 	pthread_join(thread, NULL);
 }
 
+static pthread_barrier_t begin, end;
+static bool another;
+
+/* In rounds: who is last must not depend on somebody coming after. */
+static void meet(struct storm *storm, int prog)
+{
+	LIBBPF_OPTS(bpf_link_update_opts, opts, .flags = BPF_F_BLK_BARRIER);
+	struct bpf_link *link = attach(storm, prog);
+	int fd = bpf_program__fd(storm->progs[prog]);
+
+	done(storm, "create link", link ? 0 : -1);
+	do {
+		pthread_barrier_wait(&begin);
+		if (link)
+			done(storm, "barrier",
+			     bpf_link_update(bpf_link__fd(link), fd, &opts));
+		if (!prog)
+			another = !stopped;
+		pthread_barrier_wait(&end);
+	} while (another);
+	bpf_link__destroy(link);
+}
+
+static void *meet_thread(void *storm)
+{
+	meet(storm, 1);
+	return NULL;
+}
+
+static void change_meet(struct storm *storm)
+{
+	pthread_t thread;
+
+	pthread_barrier_init(&begin, NULL, 2);
+	pthread_barrier_init(&end, NULL, 2);
+	if (pthread_create(&thread, NULL, meet_thread, storm)) {
+		done(storm, "thread", -1);
+		return;
+	}
+	meet(storm, 0);
+	pthread_join(thread, NULL);
+}
+
 static const struct mode {
 	const char *name;
 	enum { NOTHING, LINK, PROG } attached; /* from the beginning */
@@ -191,6 +235,7 @@ static const struct mode {
 	{ "update", LINK, change_update },
 	{ "replace", PROG, change_replace },
 	{ "storm", NOTHING, change_both },
+	{ "meet", NOTHING, change_meet },
 };
 
 static void report(struct storm *storm)

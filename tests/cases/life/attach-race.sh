@@ -53,7 +53,10 @@ test_run() {
 	target=$(new_null_blk irqmode=2 completion_nsec=2000000)
 	part=$(new_partitions "$disk" size=1MiB)
 	race "disk" -k "$disk" "$target" disk_again "$disk"
+	race "disk, with barrier" "-k -b" "$disk" "$target" disk_again "$disk"
 	race "partition of a disk" -k "$part" "$target" disk_again "$disk"
 	race "partition" "" "$part" "$target" partition_again "$disk"
+	race "partition, with barrier" -b "$part" "$target" \
+		partition_again "$disk"
 	expect_keys_off "in the end"
 }
