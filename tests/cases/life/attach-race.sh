@@ -34,7 +34,7 @@ race() {
 	shift 4
 	# shellcheck disable=SC2086
 	"$TEST_BIN/life_race" $options "$TEST_BPF/life_redirect.bpf.o" "$dev" \
-		"$target" 3 >"$TMP/race.out" 2>"$TMP/race.err" &
+		"$target" 1 >"$TMP/race.out" 2>"$TMP/race.err" &
 	race=$!
 	while kill -0 "$race" 2>/dev/null && [ "$SECONDS" -lt "$end" ]; do
 		"$@"
