@@ -34,10 +34,6 @@ MUTANTS = [
      "true", "path/hints"),
     (B + "dispatch.c", "unlikely(!error)", "false", "path/errno"),
     (B + "dispatch.c", "zero_fill_bio(bio);", "", "path/model-mq"),
-    (B + "dispatch.c",
-     "bio_op(bio) == REQ_OP_ZONE_APPEND ||\n\t    "
-     "(bio_op(bio) == REQ_OP_READ && bio_integrity(bio))",
-     "false", "path/zoned"),
     (B + "dispatch.c", "if (status)\n\t\tbio->bi_status = status;",
      "bio->bi_status = status;", "path/partial"),
     (B + "dispatch.c",
@@ -136,7 +132,7 @@ MUTANTS = [
     (B + "flush.c",
      "blk_interposer_flush_send(flush, flush->idisk->disk->part0, NULL);", "",
      "flush/dirty"),
-    (B + "flush.c",
+    (B + "reach.c",
      "blk_interposer_add_used(below,\n\t\t\t\t\t\t\t"
      "bdev_partno(target->bdev),\n\t\t\t\t\t\t\treach);", "", "flush/chain"),
     (B + "flush.c", "bio_set_interposed(bio);", "", "flush/fail flush/chain"),
@@ -149,10 +145,9 @@ MUTANTS = [
      "life/barrier"),
     (B + "barrier.c", "ret = blk_interposer_drain(idisk, &timeout);",
      "ret = 0;", "life/barrier"),
-    (B + "barrier.c", "return blk_interposer_wait_idle(old, timeout);",
-     "return 0;", "life/barrier"),
-    (B + "barrier.c", "blk_interposer_reach(idisk, 0, reach, seen);",
-     "bitmap_copy(reach, idisk->used, BLK_INTERPOSER_MAX_TARGETS);",
+    (B + "barrier.c", "ret = blk_interposer_wait_turn(inf, seen, timeout);",
+     "ret = 0;", "life/barrier"),
+    (B + "barrier.c", "blk_interposer_next(target, next);", "",
      "life/barrier"),
     (B + "core.c",
      "if (idisk->active)\n\t\tbdev_set_flag(part, BD_INTERPOSED);\n\t"
