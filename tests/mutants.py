@@ -109,8 +109,6 @@ MUTANTS = [
     (B + "redirect.c", "bio->bi_opf |= REQ_FUA;", "", "flush/fua"),
     (B + "target.c", "blk_interposer_mark_dirty(inf->target);", "",
      "flush/dirty"),
-    (B + "target.c", "WRITE_ONCE(inf->target->passes_on, true);", "",
-     "flush/chain flush/stacks"),
     (B + "target.c", "WRITE_ONCE(idisk->flush_error, (__force int)status);",
      "", "flush/close"),
     (B + "target.c", "blk_interposer_flush_target(target)", "BLK_STS_OK",

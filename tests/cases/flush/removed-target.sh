@@ -12,6 +12,22 @@ fsync_fails() {
 	! fsync "$1"
 }
 
+# The block layer answers a flush of a disk without a write cache by itself, also
+# when the disk is gone.
+without_cache() {
+	local dev=$1 target=$2
+
+	redirect_blocks "$dev" "$target"
+	write_block "$dev" 0
+	echo 0 >"$(null_blk_dir "$target")/power"
+	expect_error "one without a cache was removed: fsync fails" \
+		"Input/output error" fsync "$dev"
+	must bioctl target del "$dev" redirect 0
+	expect_within "that is told" 10 fsync_fails "$dev"
+	expect_within "once, too" 10 fsync "$dev"
+	must bioctl detach "$dev"
+}
+
 test_run() {
 	local dev target clean
 
@@ -33,5 +49,6 @@ test_run() {
 	expect_within "once" 10 fsync "$dev"
 	ok "and all is well" fsync "$dev"
 	must bioctl detach "$dev"
+	without_cache "$dev" "$(new_null_blk)"
 	expect_keys_off "in the end"
 }
