@@ -35,7 +35,7 @@ MUTANTS = [
     (B + "dispatch.c", "unlikely(!error)", "false", "path/errno"),
     (B + "dispatch.c", "zero_fill_bio(bio);", "", "path/model-mq"),
     (B + "dispatch.c", "if (status)\n\t\tbio->bi_status = status;",
-     "bio->bi_status = status;", "path/partial"),
+     "bio->bi_status = status;", "path/partial path/model-mq"),
     (B + "dispatch.c",
      "u64_stats_add(&stats->sectors[verdict], nr_sectors);", "",
      "path/counters"),
