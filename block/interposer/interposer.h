@@ -324,6 +324,13 @@ void blk_interposer_refuse(const struct blk_interposer_decision *d,
 enum blk_interposer_action blk_interposer_complete(struct bio *bio,
 						   blk_status_t status);
 
+/* place.c */
+int blk_interposer_check_place(struct bio *bio,
+			       const struct blk_interposer_decision *d,
+			       struct block_device *to, blk_status_t *status);
+bool blk_interposer_dma_aligned(struct bio *bio, struct block_device *from,
+				struct block_device *to);
+
 /*
  * redirect.c: enum bpf_bio_refusal with the status to complete the bio with,
  * or a negative value if it was done.

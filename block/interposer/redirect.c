@@ -5,73 +5,13 @@
  * (nvme_ns_head_submit_bio() is the precedent).
  *
  * After a move everything submit_bio_noacct() checks has to hold for the new
- * place, and some things it leaves to whoever built the bio. What is checked
- * here is what it does not check, or would check against the partition that
- * bi_bdev still names when the sector is already one of the disk.
+ * place, and some things it leaves to whoever built the bio: place.c.
  */
-#include <linux/blk-crypto.h>
-#include <linux/blk-integrity.h>
 #include "../blk.h"
-#include "../blk-crypto-internal.h"
+#include "../blk-mq.h"
 #include "interposer.h"
 #include <trace/events/block.h>
 #include <trace/events/blk_interposer.h>
-
-/*
- * Not moved for now, and refused: the write pointer of a zone, an atomic write
- * with the limits of another place, protection information with the reference
- * tags of the old sectors, and a data unit number that follows the sector.
- */
-static bool blk_interposer_movable(struct bio *bio, struct block_device *from,
-				   struct block_device *to)
-{
-	return !(bio->bi_opf & REQ_ATOMIC) && !bio_integrity(bio) &&
-	       !bio_has_crypt_ctx(bio) && !bdev_is_zoned(from) &&
-	       !bdev_is_zoned(to);
-}
-
-/* Only a device with a coarser DMA alignment makes us look at the pages. */
-static bool blk_interposer_dma_aligned(struct bio *bio,
-				       struct block_device *from,
-				       struct block_device *to)
-{
-	unsigned int mask = bdev_dma_alignment(to);
-	struct bvec_iter iter;
-	struct bio_vec bv;
-
-	if (likely(!(mask & ~bdev_dma_alignment(from))) || !bio_has_data(bio))
-		return true;
-	bio_for_each_bvec(bv, bio, iter)
-		if ((bv.bv_offset | bv.bv_len) & mask)
-			return false;
-	return true;
-}
-
-/* Does the bio fit at @sector of @to? */
-static int blk_interposer_check_place(struct bio *bio,
-				      struct block_device *from,
-				      struct block_device *to, u64 sector,
-				      blk_status_t *status)
-{
-	u64 size = bdev_nr_sectors(to);
-	u32 nr_sectors = bio_sectors(bio);
-	u32 block = bdev_logical_block_size(to) >> SECTOR_SHIFT;
-
-	*status = BLK_STS_IOERR;
-	if (nr_sectors > size || sector > size - nr_sectors)
-		return BPF_BIO_REFUSED_SECTOR;
-	if (op_is_write(bio->bi_opf) && bdev_read_only(to))
-		return BPF_BIO_REFUSED_RDONLY;
-	if ((sector | nr_sectors) & (block - 1)) {
-		*status = BLK_STS_INVAL;
-		return BPF_BIO_REFUSED_ALIGN;
-	}
-	if (!blk_interposer_movable(bio, from, to)) {
-		*status = BLK_STS_NOTSUPP;
-		return BPF_BIO_REFUSED_OP;
-	}
-	return -1;
-}
 
 /**
  * blk_interposer_remap - move a bio to another sector of its device
@@ -92,8 +32,7 @@ int blk_interposer_remap(struct bio *bio,
 
 	if (d->sector == from)
 		return -1;
-	reason = blk_interposer_check_place(bio, d->bdev, d->bdev, d->sector,
-					    status);
+	reason = blk_interposer_check_place(bio, d, d->bdev, status);
 	if (unlikely(reason >= 0))
 		return reason;
 	trace_blk_interposer_remap(bio, d->bdev->bd_dev, d->prog_id,
@@ -122,7 +61,7 @@ static int blk_interposer_check_target(struct bio *bio,
 		return BPF_BIO_REFUSED_TARGET_GONE;
 	if (op_is_write(bio->bi_opf) && !target->writable)
 		return BPF_BIO_REFUSED_RDONLY;
-	reason = blk_interposer_check_place(bio, from, to, d->sector, status);
+	reason = blk_interposer_check_place(bio, d, to, status);
 	if (reason >= 0)
 		return reason;
 	if (!blk_interposer_dma_aligned(bio, from, to)) {
@@ -130,8 +69,6 @@ static int blk_interposer_check_target(struct bio *bio,
 		return BPF_BIO_REFUSED_ALIGN;
 	}
 	*status = BLK_STS_NOTSUPP;
-	if (bio->bi_opf & REQ_POLLED)
-		return BPF_BIO_REFUSED_OP;
 	if (op_is_write(bio->bi_opf) && bio_has_data(bio) &&
 	    bdev_stable_writes(to) && !bdev_stable_writes(from))
 		return BPF_BIO_REFUSED_STABLE;
@@ -149,6 +86,16 @@ static int blk_interposer_check_target(struct bio *bio,
 		return BPF_BIO_REFUSED_NOWAIT;
 	}
 	return -1;
+}
+
+/* Both kinds of disk end a polled bio that they cannot poll for. */
+static bool blk_interposer_can_poll(struct block_device *bdev)
+{
+	struct request_queue *q = bdev_get_queue(bdev);
+
+	if (queue_is_mq(q))
+		return blk_mq_can_poll(q);
+	return q->limits.features & BLK_FEAT_POLL;
 }
 
 /**
@@ -189,6 +136,9 @@ int blk_interposer_redirect(struct bio *bio,
 	if (bio_op(bio) == REQ_OP_WRITE && bio_sectors(bio) &&
 	    !bdev_write_cache(d->bdev))
 		bio->bi_opf |= REQ_FUA;
+	/* It ends by interrupt then; bio_poll() finds nothing to poll for. */
+	if (unlikely(bio->bi_opf & REQ_POLLED) && !blk_interposer_can_poll(to))
+		bio_clear_polled(bio);
 	blk_interposer_uncount(bio);
 	bio->bi_interposer = (hops + 1) << BIO_INTERPOSER_INDEX_BITS |
 			     inf->index;

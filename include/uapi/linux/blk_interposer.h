@@ -173,9 +173,10 @@ enum bpf_bio_verdict {
  * @BPF_BIO_REFUSED_TARGET_GONE: the target device was removed
  * @BPF_BIO_REFUSED_STABLE: the target needs stable pages and the source does
  *	not promise them
- * @BPF_BIO_REFUSED_OP: the operation or a property of the bio (zone
- *	operation, atomic, integrity, inline encryption, polled) cannot be
- *	remapped, redirected or completed with this verdict
+ * @BPF_BIO_REFUSED_OP: a zone append, or an operation or a property of the
+ *	bio (zone operation, atomic write, protection information, inline
+ *	encryption, zeroing without a write cache) that the device it was to go
+ *	to has not, or not in the same way
  * @BPF_BIO_REFUSED_NOWAIT: a NOWAIT bio would have had to wait
  * @BPF_BIO_REFUSED_ERRNO: &struct bpf_bio.error was not one of those allowed;
  *	the bio failed with -EIO
