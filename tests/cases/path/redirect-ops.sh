@@ -111,21 +111,34 @@ check_cacheless_zeroing() {
 	write_cache "$dev" "write back"
 }
 
+# Polled reads of the first MiB are all there and right, wherever they end.
 check_polled() {
-	local dev=$1 target=$2 fio
+	local dev=$1 polls=$2 waits=$3 fio
 
 	fio=(fio --name=polled "--filename=$dev" --rw=randread --bs=4k
 		--size=1M --number_ios=8 --ioengine=io_uring --hipri=1
 		--direct=1 --output=/dev/null)
-	rule_attach polled "$dev" "target=0:$target" "first=4096,verdict=redirect"
+	rule_attach polled "$dev" "target=0:$polls" "first=4096,verdict=redirect"
 	ok "polled reads that pass" "${fio[@]}"
 	expect_num "the program saw the flag" \
 		"$(rule_count polled "op=read .*flags=0x1[08]0 ")" -ge 8
 	rule_detach polled
-	rule_attach polled "$dev" "target=0:$target" "$FIRST_MIB"
-	expect_fail "polled reads are not redirected" "${fio[@]}"
-	expect_num "which is counted" "$(stat_of polled refused.op)" -ge 1
+	rule_attach there "$polls"
+	rule_attach polled "$dev" "target=0:$polls" "$FIRST_MIB"
+	ok "polled reads from a disk that polls, too" "${fio[@]}"
+	expect_num "are polled there" \
+		"$(rule_count there "op=read .*flags=0x1[08]0 ")" -ge 8
 	rule_detach polled
+	rule_detach there
+	rule_attach there "$waits"
+	rule_attach polled "$dev" "target=0:$waits" "$FIRST_MIB"
+	ok "polled reads from a disk that cannot poll" "${fio[@]}"
+	expect_num "end by interrupt there" \
+		"$(rule_count there "op=read .*flags=0x[0-9a-f]{1,2} ")" -ge 8
+	expect_eq "nothing was refused" \
+		"$(rule stats polled | grep -c refused)" 0
+	rule_detach polled
+	rule_detach there
 	rule_attach polled "$dev" \
 		"first=0,last=2047,verdict=remap,offset=2048,accept=4"
 	ok "polled reads can be remapped and divided" "${fio[@]}"
@@ -144,5 +157,6 @@ test_run() {
 	check_able "$virtio" "$other"
 	check_cacheless "$null" "$virtio"
 	check_cacheless_zeroing "$virtio" "$other"
-	check_polled "$(new_null_blk poll_queues=1)" "$null"
+	check_polled "$(new_null_blk poll_queues=1)" \
+		"$(new_null_blk poll_queues=1)" "$(new_brd)"
 }
