@@ -9,9 +9,10 @@ export OUT JOBS DESTDIR PREFIX
 
 # T, V and KEEP are ours: not for the kernel's Makefiles to misunderstand.
 MAKEOVERRIDES :=
-unexport T V KEEP FLAVOURS
+unexport T V KEEP FLAVOURS MISSING
 
-run_options = $(if $(filter 1,$(V)),--verbose) $(if $(filter 1,$(KEEP)),--keep)
+run_options = $(if $(filter 1,$(V)),--verbose) $(if $(filter 1,$(KEEP)),--keep) \
+	$(if $(filter 1,$(MISSING)),--missing)
 
 .PHONY: help run test shell check kernel tools install clean setup
 .NOTPARALLEL:
@@ -22,6 +23,7 @@ help:
 	@echo '                T=PATTERN          only cases whose group/name match'
 	@echo '                FLAVOURS="base"    only this kernel (base, debug)'
 	@echo '                V=1                show the logs as they grow'
+	@echo '                MISSING=1          debug: only what has not passed yet'
 	@echo '                KEEP=1             shell in the VM at the first failure'
 	@echo 'make shell    root shell in a VM with the tools and scratch disks'
 	@echo 'make check    style, static analysis, patches, the feature compiled out'
