@@ -12,6 +12,8 @@ MUTANTS = [
     # Exactly once
     (B + "dispatch.c", "bio_set_interposed(bio);", "", "path/once"),
     (B + "dispatch.c", "bio_set_interposed(front);", "", "path/partial"),
+    ("drivers/nvme/host/multipath.c", "bio_set_interposed(bio);", "",
+     "special/nvme-failover"),
     ("block/blk-core.c", "bio_clear_interposed(bio);\n\treturn 0;",
      "return 0;", "path/partition"),
     ("block/bio.c",
