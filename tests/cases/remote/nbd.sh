@@ -8,58 +8,11 @@ TIMEOUT=180
 . "$BLKI_ROOT/tests/lib/flush.sh"
 . "$BLKI_ROOT/tests/lib/load.sh"
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
+. "$BLKI_ROOT/tests/lib/nbd.sh"
 
-PORT=10809
-NBD=/dev/nbd0
 # Seconds; an emulated server may take one to answer.
 NBD_SECONDS=4
 NBD_TIMEOUT=$(scaled $NBD_SECONDS)
-
-write_config() {
-	truncate -s 32M "$TMP/export"
-	cat >"$TMP/nbd.conf" <<-EOF
-		[generic]
-		listenaddr = 127.0.0.1
-		port = $PORT
-		[disk]
-		exportname = $TMP/export
-		flush = true
-		fua = true
-	EOF
-}
-
-# Without connecting: the server would serve that, and end.
-listening() {
-	grep -q ": 0100007F:$(printf %04X "$PORT") 00000000:0000 0A" /proc/net/tcp
-}
-
-# One process, which serves one connection.
-start_server() {
-	nbd-server -C "$TMP/nbd.conf" -d -p "$TMP/nbd.pid" \
-		>"$TMP/nbd.log" 2>&1 &
-	SERVER=$!
-	must wait_for 20 listening
-}
-
-# It ends by itself when it is told that the connection is given up.
-end_server() {
-	disconnect
-	kill -KILL "$SERVER" 2>/dev/null || true
-	wait "$SERVER" 2>/dev/null || true
-}
-
-connected() {
-	[ "$(blockdev --getsize64 $NBD)" = $((32 << 20)) ]
-}
-
-disconnect() {
-	nbd-client -d $NBD >/dev/null 2>&1 || true
-}
-
-connect() {
-	nbd-client -N disk -t "$NBD_TIMEOUT" 127.0.0.1 $PORT $NBD
-	wait_for 10 connected
-}
 
 # pattern BYTE BLOCKS: blocks of 4 KiB
 pattern() {
@@ -121,7 +74,7 @@ silent() {
 	local source=$1 before start elapsed
 
 	before=$(verdict_bios "$source" redirect redirect)
-	must kill -STOP "$SERVER"
+	must kill -STOP "$NBD_SERVER"
 	dmesg -C
 	start=$SECONDS
 	start_writers "$source"
@@ -173,9 +126,9 @@ reconnect() {
 	expect_within "once" 20 fsync "$source"
 	expect_error "without a target the policy fails writes" \
 		"Input/output error" write_pattern "$source" y 0
-	end_server
-	start_server
-	expect_within "connect again" 30 connect
+	nbd_end_server
+	nbd_start_server
+	expect_within "connect again" 30 nbd_connect "$NBD_TIMEOUT"
 	must bioctl target add "$source" redirect "0=$NBD"
 }
 
@@ -194,11 +147,11 @@ killed() {
 	local source=$1 before
 
 	before=$(verdict_bios "$source" redirect redirect)
-	must kill -STOP "$SERVER"
+	must kill -STOP "$NBD_SERVER"
 	start_writers "$source"
 	must wait_for 10 redirected "$source" $((before + 6))
-	must kill -KILL "$SERVER"
-	wait "$SERVER" || true
+	must kill -KILL "$NBD_SERVER"
+	wait "$NBD_SERVER" || true
 	expect_writers_failed "killed"
 	expect_error "killed: the next write fails" "Input/output error" \
 		write_pattern "$source" z 0
@@ -211,10 +164,10 @@ test_run() {
 	below=$(new_cached)
 	echo "$below" >"$TMP/below"
 	source=$(new_view source "$below")
-	write_config
-	at_exit bash -c "nbd-client -d $NBD >/dev/null 2>&1 || true"
-	start_server
-	must connect
+	truncate -s 32M "$TMP/export"
+	nbd_export "$TMP/export"
+	nbd_start_server
+	must nbd_connect "$NBD_TIMEOUT"
 	must bioctl attach "$source" redirect --target "0=$NBD" \
 		--set ranges=0-8191:0:0
 	works "at first" "$source" a
@@ -227,6 +180,6 @@ test_run() {
 	reconnect "$source"
 	works "after the second loss" "$source" d
 	must bioctl detach "$source"
-	end_server
+	nbd_end_server
 	expect_keys_off "in the end"
 }
