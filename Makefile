@@ -14,7 +14,7 @@ unexport T V KEEP FLAVOURS MISSING
 run_options = $(if $(filter 1,$(V)),--verbose) $(if $(filter 1,$(KEEP)),--keep) \
 	$(if $(filter 1,$(MISSING)),--missing)
 
-.PHONY: help run test shell check kernel tools install clean setup
+.PHONY: help run test power shell check kernel tools install clean setup
 .NOTPARALLEL:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo '                V=1                show the logs as they grow'
 	@echo '                MISSING=1          debug: only what has not passed yet'
 	@echo '                KEEP=1             shell in the VM at the first failure'
+	@echo 'make power    power failures at every moment that makes a difference (hours)'
 	@echo 'make shell    root shell in a VM with the tools and scratch disks'
 	@echo 'make check    style, static analysis, patches, the feature compiled out'
 	@echo 'make kernel   the base kernel only: build/kernel/base/bzImage'
@@ -48,6 +49,10 @@ run: setup
 test: setup
 	@scripts/build $(FLAVOURS)
 	@tests/run --flavours "$(FLAVOURS)" $(run_options) $(T)
+
+power: setup
+	@scripts/build base
+	@tests/run --verbose --flavours base --patience 30 --env POWER_STATES=all power/
 
 shell: setup
 	@scripts/build $(firstword $(FLAVOURS))
