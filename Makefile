@@ -7,14 +7,20 @@ OUT := $(CURDIR)/build
 JOBS ?= $(shell nproc)
 export OUT JOBS DESTDIR PREFIX
 
+# Of make fuzz
+SECONDS ?= 600
+ifndef SEED
+SEED := $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
+endif
+
 # T, V and KEEP are ours: not for the kernel's Makefiles to misunderstand.
 MAKEOVERRIDES :=
-unexport T V KEEP FLAVOURS MISSING
+unexport T V KEEP FLAVOURS MISSING SEED SECONDS
 
 run_options = $(if $(filter 1,$(V)),--verbose) $(if $(filter 1,$(KEEP)),--keep) \
 	$(if $(filter 1,$(MISSING)),--missing)
 
-.PHONY: help run test power shell check kernel tools install clean setup
+.PHONY: help run test fuzz power shell check kernel tools install clean setup
 .NOTPARALLEL:
 
 help:
@@ -25,6 +31,9 @@ help:
 	@echo '                V=1                show the logs as they grow'
 	@echo '                MISSING=1          debug: only what has not passed yet'
 	@echo '                KEEP=1             shell in the VM at the first failure'
+	@echo 'make fuzz     random programs and I/O against a model, for 10 minutes'
+	@echo '                SECONDS=600        or so long'
+	@echo '                SEED=N             of what is random; a run prints its own'
 	@echo 'make power    power failures at every moment that makes a difference (hours)'
 	@echo 'make shell    root shell in a VM with the tools and scratch disks'
 	@echo 'make check    style, static analysis, patches, the feature compiled out'
@@ -49,6 +58,12 @@ run: setup
 test: setup
 	@scripts/build $(FLAVOURS)
 	@tests/run --flavours "$(FLAVOURS)" $(run_options) $(T)
+
+fuzz: setup
+	@scripts/build base
+	@echo "make fuzz SEED=$(SEED) SECONDS=$(SECONDS)"
+	@tests/run --verbose --flavours base --more-time $(SECONDS) \
+		--env MODEL_SEED=$(SEED) --env MODEL_SECONDS=$(SECONDS) model/fuzz
 
 power: setup
 	@scripts/build base

@@ -10,7 +10,8 @@ K = "kernel/bpf/"
 
 MUTANTS = [
     # Exactly once
-    (B + "dispatch.c", "bio_set_interposed(bio);", "", "path/once"),
+    (B + "dispatch.c", "bio_set_interposed(bio);", "",
+     "path/once model/disks"),
     (B + "dispatch.c", "bio_set_interposed(front);", "", "path/partial"),
     ("drivers/nvme/host/multipath.c", "bio_set_interposed(bio);", "",
      "special/nvme-failover"),
@@ -65,6 +66,25 @@ MUTANTS = [
      "path/fields"),
     (B + "context.c", "ctx->nr_sectors = bdev_zone_sectors(bdev);", "",
      "path/zoned"),
+
+    # What the fuzzer has to find
+    (B + "dispatch.c", "&list->slots[i]",
+     "&list->slots[list->count - 1 - i]", "path/chain model/disks"),
+    (B + "redirect.c",
+     "trace_blk_interposer_remap(bio, d->bdev->bd_dev, d->prog_id,\n"
+     "\t\t\t\t   d->bdev->bd_dev, d->sector);\n"
+     "\tbio->bi_iter.bi_sector = d->sector;",
+     "bio->bi_iter.bi_sector = 2 * d->sector - from;", "model/disks"),
+    (B + "redirect.c",
+     "bio->bi_interposer >> BIO_INTERPOSER_INDEX_BITS >=\n"
+     "\t    BPF_BIO_MAX_HOPS",
+     "bio->bi_interposer >> BIO_INTERPOSER_INDEX_BITS > BPF_BIO_MAX_HOPS",
+     "path/loops model/disks"),
+    (B + "flush.c", "target = blk_interposer_target_tryget(id);",
+     "target = NULL;", "flush/dirty model/disks"),
+    (B + "target.c", "percpu_ref_kill(&target->inflight[target->now].ref);",
+     "queue_work(blk_interposer_close_wq, &target->end_work);",
+     "model/slow"),
 
     # What a move has to check
     (B + "place.c", "nr_sectors > size || d->sector > size - nr_sectors",

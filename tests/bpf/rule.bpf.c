@@ -141,6 +141,8 @@ int rule(struct bpf_bio *ctx)
 	struct rule_seen log = {};
 	int verdict = BPF_BIO_PASS;
 
+	if (state.bypass)
+		return BPF_BIO_PASS;
 	if (!state.quiet)
 		describe(&log, ctx);
 	bpf_loop(min(state.nr_rules, RULE_MAX), search_step, &s, 0);

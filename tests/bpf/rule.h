@@ -94,12 +94,15 @@ struct rule_seen {
  * @nr_rules: may change while the program runs
  * @quiet: write no log
  * @lost: runs for which the log had no room
+ * @bypass: pass everything, whatever the rules say
  */
 struct rule_state {
 	struct rule rules[RULE_MAX];
 	__u32 nr_rules;
 	__u32 quiet;
 	__u64 lost;
+	__u32 bypass;
+	__u32 reserved;
 };
 
 #endif /* __RULE_H */
