@@ -4,7 +4,6 @@
 # it sources it.
 
 NVMET=/sys/kernel/config/nvmet
-NVME_FAILOVERS=/sys/kernel/tracing/events/kprobes/blki_failover
 
 undo_nvme() {
 	local ctrl port
@@ -115,18 +114,4 @@ nvme_restore_path() {
 	"$TEST_BIN/nvme_events" "/dev/$(nvme_controller "$1")" on
 	nvme_port_state "$1" optimized
 	wait_for 20 nvme_path_is "$1" optimized
-}
-
-# How often a request went back to the head since this was first called.
-nvme_count_failovers() {
-	at_exit bash -c "echo 0 >$NVME_FAILOVERS/enable
-		echo -:blki_failover >>/sys/kernel/tracing/kprobe_events"
-	echo "p:blki_failover nvme_failover_req" \
-		>>/sys/kernel/tracing/kprobe_events
-	echo 1 >"$NVME_FAILOVERS/enable"
-}
-
-nvme_failovers() {
-	awk '$1 == "blki_failover" { print $2 }' \
-		/sys/kernel/tracing/kprobe_profile
 }

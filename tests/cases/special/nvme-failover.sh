@@ -8,6 +8,7 @@ TIMEOUT=240
 . "$BLKI_ROOT/tests/lib/load.sh"
 . "$BLKI_ROOT/tests/lib/rule.sh"
 . "$BLKI_ROOT/tests/lib/nvme.sh"
+. "$BLKI_ROOT/tests/lib/calls.sh"
 
 # 8 MiB on
 MOVE="first=0,last=4095,op=read+write,verdict=remap,offset=16384"
@@ -61,9 +62,13 @@ all_live() {
 	done
 }
 
+failovers() {
+	calls nvme_failover_req
+}
+
 # The next requests go to a path that sends them back.
 lose() {
-	BEFORE=$(nvme_failovers)
+	BEFORE=$(failovers)
 	LOST=$(nvme_current_path "$HEAD")
 	note "without ${LOST##*/}"
 	must nvme_lose_path "$LOST"
@@ -72,7 +77,7 @@ lose() {
 # expect_failover NAME: they did come back, and the path is mended.
 expect_failover() {
 	expect_num "$1: requests went back to the head" \
-		"$(nvme_failovers)" -gt "$BEFORE"
+		"$(failovers)" -gt "$BEFORE"
 	must nvme_restore_path "$LOST"
 }
 
@@ -198,7 +203,7 @@ check_partition() {
 }
 
 failed_over() {
-	[ "$(nvme_failovers)" -gt "$BEFORE" ]
+	[ "$(failovers)" -gt "$BEFORE" ]
 }
 
 # The head as a target. It is let go of when the bios have ended, not when they
@@ -245,7 +250,7 @@ test_run() {
 	HEAD=$(nvme_head)
 	wait_device "$HEAD"
 	expect_match "one head for two paths" "$HEAD" "^/dev/nvme[0-9]+n1\$"
-	nvme_count_failovers
+	count_calls nvme_failover_req
 	check_writes
 	check_reads
 	check_partition
