@@ -31,7 +31,8 @@ test_run() {
 	must dd if=/dev/urandom of="$TMP/data" bs=64k count=1 status=none
 	# It takes 8 KiB at once, so what was encrypted is divided.
 	dev=$(new_null_blk max_sectors=16)
-	must mkfs.ext4 -q -b 4096 -O encrypt "$dev"
+	# The kernel would zero the inode tables while we look.
+	must mkfs.ext4 -q -b 4096 -O encrypt -E lazy_itable_init=0 "$dev"
 	dir=$(new_mount "$dev" -o inlinecrypt)
 	must mkdir "$dir/secret"
 	must "$TEST_BIN/path_fscrypt" policy "$dir/secret"
