@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * usage: hostile_hog MIB
+ * usage: hostile_hog MIB ROUNDS
  *
  * Takes more memory than there is. It is filled from the beginning and looked
  * at from the end, so that what is still there is not swapped out for what is
@@ -45,14 +45,14 @@ int main(int argc, char **argv)
 	size_t bad;
 	__u64 round;
 
-	pages = argc == 2 ? strtoul(argv[1], NULL, 0) << 8 : 0;
+	pages = argc == 3 ? strtoul(argv[1], NULL, 0) << 8 : 0;
 	if (!pages)
-		die("usage: %s MIB", argv[0]);
+		die("usage: %s MIB ROUNDS", argv[0]);
 	mem = mmap(NULL, pages << 12, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mem == MAP_FAILED)
 		die("no memory: %s", strerror(errno));
-	for (round = 1; round <= 2; round++) {
+	for (round = 1; round <= strtoul(argv[2], NULL, 0); round++) {
 		fill_pages(round);
 		bad = count_bad(round);
 		tap(!bad,
