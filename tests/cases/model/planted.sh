@@ -3,8 +3,7 @@
 # With the fault in the model, the kernel is what differs.
 
 DESCRIPTION="A model with a fault in it does not agree with the kernel, and a short trace shows where."
-# Not part of make test yet: it has not run again since the kernel was changed.
-FLAVOURS=none
+FLAVOURS=base
 TIMEOUT=180
 
 . "$BLKI_ROOT/tests/lib/model.sh"
