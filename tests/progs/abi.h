@@ -102,6 +102,19 @@ static inline int load_socket_filter(void)
 		    "load a socket filter");
 }
 
+/* A link that is none of ours. */
+static inline int open_raw_tracepoint(void)
+{
+	const struct bpf_insn insns[] = { MOV(BPF_REG_0, 0), EXIT() };
+	int prog = must(load_insns(BPF_PROG_TYPE_RAW_TRACEPOINT, "GPL", insns,
+				   ARRAY_SIZE(insns)),
+			"load a tracing program");
+	int link = bpf_raw_tracepoint_open("sched_process_exec", prog);
+
+	close(prog);
+	return must(link < 0 ? -errno : link, "open a tracepoint");
+}
+
 /* A program that sends everything to key 0 of the map. */
 static inline int load_redirect(int map_fd)
 {

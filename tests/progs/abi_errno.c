@@ -460,18 +460,6 @@ static void run_rows(void)
 	}
 }
 
-static int open_raw_tracepoint(void)
-{
-	const struct bpf_insn insns[] = { MOV(BPF_REG_0, 0), EXIT() };
-	int prog = must(load_insns(BPF_PROG_TYPE_RAW_TRACEPOINT, "GPL", insns,
-				   ARRAY_SIZE(insns)),
-			"load a tracing program");
-	int link = bpf_raw_tracepoint_open("sched_process_exec", prog);
-
-	close(prog);
-	return must(link < 0 ? -errno : link, "open a tracepoint");
-}
-
 static void set_up_progs(void)
 {
 	int stacks = new_blkdev_map(1);

@@ -179,18 +179,6 @@ static inline int open_btf(void)
 	return fd;
 }
 
-static inline int open_raw_tracepoint(void)
-{
-	const struct bpf_insn insns[] = { MOV(BPF_REG_0, 0), EXIT() };
-	int prog = must(load_insns(BPF_PROG_TYPE_RAW_TRACEPOINT, "GPL", insns,
-				   ARRAY_SIZE(insns)),
-			"load a tracing program");
-	int link = bpf_raw_tracepoint_open("sched_process_exec", prog);
-
-	close(prog);
-	return must(link < 0 ? -errno : link, "open a tracepoint");
-}
-
 static inline void open_maps(void)
 {
 	LIBBPF_OPTS(bpf_get_fd_by_id_opts, rdonly, .open_flags = BPF_F_RDONLY);
