@@ -67,7 +67,8 @@ fuzz: setup
 
 power: setup
 	@scripts/build base
-	@tests/run --verbose --flavours base --patience 30 --env POWER_STATES=all power/
+	@tests/run --verbose --flavours base --more-time 7200 \
+		--env POWER_STATES=all power/
 
 shell: setup
 	@scripts/build $(firstword $(FLAVOURS))

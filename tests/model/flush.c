@@ -69,8 +69,11 @@ static bool flush_targets(struct walk *w, int dev, bool sure)
 	for (i = 0; i < layout.nr; i++) {
 		due = reach & (1U << i) &&
 		      (c->dirty[i] == 1 || c->dirty[i] == w->thread + 2);
-		if (due || (!c->exact && (reach | may) & (1U << i)))
+		if (due || (!c->exact && (reach | may) & (1U << i))) {
 			fails |= flush_below(w, whole_of(i), sure && due);
+			if (due)
+				w->out->targets |= 1U << i;
+		}
 	}
 	return fails;
 }
@@ -110,15 +113,19 @@ bool flush_reach(const struct caches *c, struct router *r, int version, int dev,
 	return flush_device(&w, dev, true);
 }
 
-void world_clean(struct world *w, int dev)
+void world_clean(struct world *w, int dev, int thread)
 {
 	__u32 reach =
 		config_reach(&w->versions[w->nr_versions - 1], whole_of(dev));
 	int i;
 
-	for (i = 0; i < layout.nr; i++)
-		if (reach & (1U << whole_of(i)))
-			w->caches.dirty[i] = 0;
+	for (i = 0; i < layout.nr; i++) {
+		if (!(reach & (1U << whole_of(i))))
+			continue;
+		w->caches.dirty[i] = 0;
+		if (thread >= 0)
+			w->cleaners[i] |= 1U << thread;
+	}
 }
 
 void world_forget_targets(struct world *w)
@@ -134,7 +141,7 @@ void world_forget_targets(struct world *w)
 			continue;
 		w->targets &= ~(1U << i);
 		w->caches.dirty[i] = 0;
-		world_clean(w, i);
+		world_clean(w, i, -1);
 		for (k = 0; k < layout.nr; k++)
 			w->caches.used[k] &= ~(1U << i);
 	}

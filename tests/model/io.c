@@ -123,13 +123,29 @@ static int plain(const struct step *s, int fd, __u8 *buf, int flags)
 		       iov.iov_len);
 }
 
+/*
+ * What io_uring makes of EAGAIN and EOPNOTSUPP: once more, and it may wait. Left
+ * to it the request can be lost: if another thread of the process ends it,
+ * io_complete_rw() of 6.12 asks for a reissue that nobody looks at any more.
+ */
+static int again(const struct step *s, int fd, __u8 *buf, __u32 from, __u32 to)
+{
+	off_t at = (off_t)(s->sector + from) * SECTOR;
+	size_t len = (size_t)(to - from) * SECTOR;
+	ssize_t n;
+
+	n = s->op == IO_READ ? pread(fd, buf + from * SECTOR, len, at) :
+			       pwrite(fd, buf + from * SECTOR, len, at);
+	return n < 0 ? -errno : (int)n;
+}
+
 /* Several at a time; the first error of them. */
 static int ring(const struct step *s, int fd, __u8 *buf, struct io_uring *ring)
 {
 	__u32 units = s->nr / layout.unit, parts, i, from, to;
 	struct io_uring_cqe *cqe;
 	struct io_uring_sqe *sqe;
-	int error = 0, n;
+	int error = 0, n, res;
 
 	parts = units < RING_PARTS ? units : RING_PARTS;
 	for (i = 0; i < parts; i++) {
@@ -144,7 +160,8 @@ static int ring(const struct step *s, int fd, __u8 *buf, struct io_uring *ring)
 			io_uring_prep_write(sqe, fd, buf + from * SECTOR,
 					    (to - from) * SECTOR,
 					    (s->sector + from) * SECTOR);
-		sqe->user_data = (to - from) * SECTOR;
+		sqe->rw_flags = RWF_NOWAIT;
+		sqe->user_data = i;
 	}
 	n = io_uring_submit_and_wait(ring, parts);
 	if (n != (int)parts)
@@ -153,11 +170,16 @@ static int ring(const struct step *s, int fd, __u8 *buf, struct io_uring *ring)
 		n = io_uring_wait_cqe(ring, &cqe);
 		if (n)
 			die("io_uring_wait_cqe: %s", strerror(-n));
-		if (cqe->res < 0)
-			error = error ?: cqe->res;
-		else if ((__u64)cqe->res != cqe->user_data)
-			error = error ?: -ENODATA;
+		from = units * cqe->user_data / parts * layout.unit;
+		to = units * (cqe->user_data + 1) / parts * layout.unit;
+		res = cqe->res;
 		io_uring_cqe_seen(ring, cqe);
+		if (res == -EAGAIN || res == -EOPNOTSUPP)
+			res = again(s, fd, buf, from, to);
+		if (res < 0)
+			error = error ?: res;
+		else if ((__u32)res != (to - from) * SECTOR)
+			error = error ?: -ENODATA;
 	}
 	return error;
 }

@@ -318,10 +318,12 @@ struct caches {
 /**
  * struct flushed - what a flush comes to
  * @leaves: that get one
+ * @targets: because of which
  * @errors: that programs may give
  */
 struct flushed {
 	__u32 leaves;
+	__u32 targets;
 	int errors[MAX_ERRORS];
 	int nr_errors;
 };
@@ -356,6 +358,7 @@ struct owner {
  * @good: it may succeed
  * @errors: it may fail with
  * @flush: leaves that have to be flushed meanwhile
+ * @targets: because of which
  * @result: 0 or the errno it ended with
  * @found: stamps that a read found
  * @missed: leaves that were not flushed
@@ -369,6 +372,7 @@ struct plan {
 	int errors[MAX_ERRORS];
 	int nr_errors;
 	__u32 flush;
+	__u32 targets;
 	int result;
 	__u64 *found;
 	__u32 missed;
@@ -386,6 +390,7 @@ struct world {
 	bool counted; /* all I/O of this round */
 	int flushers; /* threads that flush in this round */
 	__u32 targets; /* open for redirected writes */
+	__u8 cleaners[MAX_DEVS]; /* threads, by target that they may flush */
 	enum fault fault;
 	struct plan *plans;
 	int nr_plans;
@@ -393,8 +398,11 @@ struct world {
 };
 
 /* flush.c, too */
-/* Something below @dev was flushed, by whatever: no flush is due any more. */
-void world_clean(struct world *w, int dev);
+/*
+ * Something below @dev was flushed: no flush is due any more. @thread: does it
+ * in this round, -1: between rounds.
+ */
+void world_clean(struct world *w, int dev, int thread);
 /* After each change: targets that are closed are flushed and forgotten. */
 void world_forget_targets(struct world *w);
 

@@ -309,7 +309,7 @@ static void expect_done(struct world *w, struct plan *p,
 	for (; nr; nr--, o++) {
 		if (o->fate != FATE_DONE || !o->fua)
 			continue;
-		world_clean(w, o->dev);
+		world_clean(w, o->dev, p->thread);
 		/* dm sends its flush through those below it. */
 		if (layout.stacked)
 			errors_add(p->errors, &p->nr_errors, -EIO);
@@ -342,8 +342,9 @@ static void expect_flush(struct world *w, struct plan *p, bool sure)
 		for (i = 0; i < layout.nr; i++)
 			if (layout.devs[i].counts)
 				p->flush |= flushed.leaves & (1U << i);
+		p->targets = flushed.targets;
 	}
-	world_clean(w, s->dev);
+	world_clean(w, s->dev, p->thread);
 }
 
 static void plan_sync(struct world *w, struct plan *p)
@@ -417,7 +418,7 @@ static void plan_io(struct world *w, struct plan *p)
 	if (step_flushes(s) && p->good)
 		expect_flush(w, p, !p->nr_errors);
 	else if (step_flushes(s))
-		world_clean(w, s->dev);
+		world_clean(w, s->dev, p->thread);
 }
 
 /* At most one change of a slot, and then nothing else: see route.c. */
@@ -441,6 +442,28 @@ static void plan_live(struct world *w, struct plan *p)
 	p->good = true;
 }
 
+/*
+ * Threads have no order among each other: what one wrote another may have
+ * flushed after it, though the trace has it before.
+ */
+static void settle_dirty(struct world *w)
+{
+	__u8 *dirty = w->caches.dirty;
+	struct plan *p;
+	int i, t;
+
+	for (i = 0; i < w->nr_plans; i++) {
+		p = &w->plans[i];
+		for (t = 0; t < layout.nr; t++)
+			if (p->targets & (1U << t) &&
+			    w->cleaners[t] & ~(1U << p->thread))
+				p->flush = 0;
+	}
+	for (t = 0; t < layout.nr; t++)
+		if (dirty[t] > 1)
+			dirty[t] = !(w->cleaners[t] & ~(1U << (dirty[t] - 2)));
+}
+
 void plan_round(struct world *w, const struct step *steps, int nr)
 {
 	struct plan *p;
@@ -448,6 +471,7 @@ void plan_round(struct world *w, const struct step *steps, int nr)
 
 	own_nothing(w);
 	memset(w->counts, 0, sizeof(w->counts));
+	memset(w->cleaners, 0, sizeof(w->cleaners));
 	w->flushers = own_flushers(steps, nr);
 	w->plans = zalloc(nr, sizeof(*w->plans));
 	w->nr_plans = nr;
@@ -467,7 +491,5 @@ void plan_round(struct world *w, const struct step *steps, int nr)
 			plan_io(w, p);
 		w->skipped += !p->run;
 	}
-	for (i = 0; i < layout.nr; i++)
-		if (w->caches.dirty[i])
-			w->caches.dirty[i] = 1;
+	settle_dirty(w);
 }

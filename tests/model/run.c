@@ -221,18 +221,41 @@ static void live_due(int *next, unsigned int done)
 	}
 }
 
-/* The order of the trace is one of those that threads may come to. */
+/* The next step of a thread from *@at on. */
+static struct plan *next_of(int thread, int *at)
+{
+	for (; *at < world.nr_plans; (*at)++) {
+		struct plan *p = &world.plans[*at];
+
+		if (p->run && !p->step->live && p->thread == thread)
+			return p;
+	}
+	return NULL;
+}
+
+/* Mixes what the threads do as they might, the same for the same steps. */
 static void without_threads(void)
 {
-	unsigned int done = 0;
-	int i, next = 0;
+	int at[MAX_THREADS] = {}, next = 0, thread, left;
+	unsigned int done = 0, mix = world.plans->step->line;
+	struct plan *p;
 
-	for (i = 0; i < world.nr_plans; i++) {
-		if (!world.plans[i].run || world.plans[i].step->live)
+	for (left = world.nr_plans; left;) {
+		mix = mix * 1103515245 + 12345;
+		thread = (mix >> 16) % MAX_THREADS;
+		p = next_of(thread, &at[thread]);
+		if (!p) {
+			/* Steps that are skipped, and live ones, count, too. */
+			left--;
 			continue;
+		}
 		live_due(&next, done++);
-		do_step(&world.plans[i]);
+		do_step(p);
+		at[thread]++;
 	}
+	for (thread = 0; thread < MAX_THREADS; thread++)
+		for (; (p = next_of(thread, &at[thread])); at[thread]++)
+			do_step(p);
 	live_due(&next, ~0U);
 }
 
