@@ -139,27 +139,32 @@ void blk_interposer_disk_put(struct blk_interposer_disk *idisk)
  */
 struct blk_interposer_disk *blk_interposer_disk_get(struct gendisk *disk)
 {
-	struct blk_interposer_disk *idisk;
+	struct blk_interposer_disk *fresh = NULL, *idisk;
 
+	/* Not under the lock: it takes memory, and I/O may wait for the lock. */
+	if (!blk_interposer_of(disk)) {
+		fresh = blk_interposer_disk_alloc(disk);
+		if (!fresh)
+			return NULL;
+	}
 	mutex_lock(&blk_interposer_disks_lock);
 	idisk = disk->interposer;
 	if (!idisk) {
-		idisk = blk_interposer_disk_alloc(disk);
-		if (idisk) {
-			list_add(&idisk->node, &blk_interposer_disks);
-			/* Pairs with the lockless readers of disk->interposer. */
-			smp_store_release(&disk->interposer, idisk);
-			/*
-			 * Before blk_interposer_bdev_live(): either that sees
-			 * the device go, or blk_interposer_uninstall(), which
-			 * has the other barrier, sees us.
-			 */
-			smp_mb();
-		}
+		idisk = no_free_ptr(fresh);
+		list_add(&idisk->node, &blk_interposer_disks);
+		/* Pairs with the lockless readers of disk->interposer. */
+		smp_store_release(&disk->interposer, idisk);
+		/*
+		 * Before blk_interposer_bdev_live(): either that sees the
+		 * device go, or blk_interposer_uninstall(), which has the
+		 * other barrier, sees us.
+		 */
+		smp_mb();
 	}
-	if (idisk)
-		refcount_inc(&idisk->refs);
+	refcount_inc(&idisk->refs);
 	mutex_unlock(&blk_interposer_disks_lock);
+	if (fresh)
+		blk_interposer_disk_put(fresh);
 	return idisk;
 }
 
