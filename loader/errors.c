@@ -95,8 +95,8 @@ static const struct row attach_rows[] = {
 	  { "the kernel was booted with blk_interposer=off",
 	    "boot without that parameter" } },
 	{ ELOOP,
-	  { "a target of the program's device map stacks on this device, so "
-	    "its bios would come back",
+	  { "a target of the program's device map stacks on this device, or "
+	    "redirects to what does, so its bios would come back",
 	    "choose a target below or beside the device" } },
 	{ EINVAL,
 	  { "the program is not of type blk_interposer, or the kernel does "
@@ -191,7 +191,7 @@ static const struct row target_rows[] = {
 	    "name a block device; a file can be put behind a loop device" } },
 	{ ELOOP,
 	  { "the target stacks on a device whose attached program uses this "
-	    "map, so its bios would come back",
+	    "map, or redirects to what does, so its bios would come back",
 	    "choose a target below or beside that device" } },
 	{ ENODEV, { "the target was removed", "see lsblk for what there is" } },
 	{ EINVAL,

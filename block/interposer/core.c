@@ -20,7 +20,7 @@ DEFINE_STATIC_KEY_DEFERRED_FALSE(blk_interposer_key, HZ);
 LIST_HEAD(blk_interposer_disks);
 /* The list above and gendisk->interposer */
 DEFINE_MUTEX(blk_interposer_disks_lock);
-/* Changes of device maps against attach, see interposer.h */
+/* What can make a circle, see interposer.h */
 DEFINE_MUTEX(blk_interposer_topology_lock);
 struct workqueue_struct *blk_interposer_wq;
 struct workqueue_struct *blk_interposer_close_wq;

@@ -128,21 +128,6 @@ static void blk_interposer_flush_endio(struct bio *bio)
 }
 
 /*
- * A stacking driver flushes what is below it with bios of its own, which
- * inherit the hops of the one they stand for (dm.c, md.c). If what is below is
- * the source again, that is what ends it.
- */
-static unsigned int
-blk_interposer_flush_hops(struct blk_interposer_flush *flush,
-			  struct blk_interposer_target *target)
-{
-	unsigned int hops = flush->bio->bi_interposer >>
-			    BIO_INTERPOSER_INDEX_BITS;
-
-	return target ? hops + 1 : hops;
-}
-
-/*
  * To the whole disk and marked, so that no program of the target can fail or
  * swallow it. What its programs had redirected is in ->reach.
  */
@@ -166,8 +151,6 @@ static void blk_interposer_flush_send(struct blk_interposer_flush *flush,
 	fbio = container_of(bio, struct blk_interposer_flush_bio, bio);
 	fbio->flush = flush;
 	fbio->target = target;
-	bio->bi_interposer = blk_interposer_flush_hops(flush, target)
-			     << BIO_INTERPOSER_INDEX_BITS;
 	bio->bi_end_io = blk_interposer_flush_endio;
 	bio_set_interposed(bio);
 	atomic_inc(&flush->pending);
@@ -206,16 +189,6 @@ static void blk_interposer_flush_run(struct work_struct *work)
 	struct blk_interposer_target *target;
 	unsigned int id;
 
-	/* One more than a bio: data that was moved as often is flushed, too. */
-	if (unlikely(blk_interposer_flush_hops(flush, NULL) >
-		     BPF_BIO_MAX_HOPS)) {
-		pr_warn_ratelimited("%s: blk_interposer: flush is one of a loop through a redirect target, %u were done\n",
-				    flush->idisk->disk->disk_name,
-				    BPF_BIO_MAX_HOPS);
-		cmpxchg(&flush->status, 0, (__force int)BLK_STS_IOERR);
-		blk_interposer_flush_put(flush);
-		return;
-	}
 	blk_interposer_reach(flush->idisk, flush->partno, flush->reach,
 			     flush->seen);
 	blk_interposer_flush_send(flush, flush->idisk->disk->part0, NULL);

@@ -31,7 +31,7 @@
  * switches to the other counter and waits for the one before.
  *
  * Recursion: redirect.c bounds hops (bi_interposer again, inherited by
- * clones); target.c refuses targets that stack on their source.
+ * clones); kernel/bpf/blk_topology.c refuses circles through stacking drivers.
  *
  * Splits: split.c, iterative, from a bioset of the disk with a rescuer.
  *
@@ -40,11 +40,17 @@
  *
  * Locking
  * -------
- *	blk_interposer_topology_lock	changes of device maps against attach
- *					of programs that use device maps
+ *	blk_interposer_topology_lock	what can make a circle of redirects and
+ *					stacks: changes of device maps, attach
+ *					of programs that use one, new stacks
  *	  blk_interposer_disks_lock	list of disks
  *	    idisk->lock			lists, links and gate bits of one disk
- *	  blk_interposer_targets_lock	targets of slots, and their counters
+ *	blk_interposer_targets_lock	targets of slots, and their counters
+ *
+ * The first is taken by bd_link_disk_holder(), by a driver that may have brought
+ * its disk to a standstill: reconfig_mutex of md and table_devices_lock of dm
+ * are outside of it, and what is waited for under it must not wait for I/O
+ * either, except in blk_holder_mutex, as always.
  *
  * idisk->lock nests inside disk->open_mutex and inside a frozen queue
  * (del_gendisk()). So nothing under it may wait for I/O: memory is allocated
@@ -94,8 +100,19 @@ struct blk_interposer_counters {
 };
 
 /**
+ * struct blk_device_maps - what a program may redirect to
+ * @nr: how many
+ * @maps: maps of type BPF_MAP_TYPE_BLKDEV; the program holds the references
+ */
+struct blk_device_maps {
+	u32 nr;
+	struct bpf_map *maps[];
+};
+
+/**
  * struct blk_interposer_slot - one program of a list
  * @prog: the program; its owner (link or mprog list) holds the reference
+ * @maps: its device maps, or NULL; the list owns the memory
  * @stats: @counters->stats
  * @counters: of the link, or of the program if there is no link
  * @cookie: of the link
@@ -103,6 +120,7 @@ struct blk_interposer_counters {
  */
 struct blk_interposer_slot {
 	struct bpf_prog *prog;
+	struct blk_device_maps *maps;
 	struct blk_interposer_stats __percpu *stats;
 	struct blk_interposer_counters *counters;
 	u64 cookie;
@@ -158,7 +176,7 @@ struct blk_interposer {
  * @flush_new: bios whose flush is to be started
  * @flush_new_done: the same, to be completed without I/O of their own after it
  * @flush_work: starts them
- * @checked: number of the last walk of blk_interposer_check_target_users()
+ * @checked: number of the last walk of blk_topology_check_target()
  */
 struct blk_interposer_disk {
 	struct mutex lock;	/* lists, links and gate bits of the disk */
@@ -242,11 +260,15 @@ struct blk_interposer_target {
 
 /* kernel/bpf/blk_link.c */
 void blk_interposer_release_progs(struct blk_interposer *ip);
-int blk_interposer_check_target_users(struct bpf_map *map,
-				      struct blk_interposer_target *target);
+
+/* kernel/bpf/blk_topology.c */
+int blk_topology_check_target(struct bpf_map *map,
+			      struct blk_interposer_target *target);
 
 /* kernel/bpf/blkdev_map.c */
-bool blkdev_map_stacks_on(struct bpf_map *map, struct block_device *bdev);
+typedef void (*blk_target_fn)(struct blk_interposer_target *target, void *data);
+
+void blkdev_map_walk(struct bpf_map *map, blk_target_fn fn, void *data);
 
 /* core.c */
 extern struct list_head blk_interposer_disks;
@@ -355,8 +377,6 @@ struct blk_interposer_target *blk_interposer_target_tryget(unsigned int id);
 void blk_interposer_target_put(struct blk_interposer_target *target);
 void blk_interposer_uncount(struct bio *bio);
 void blk_interposer_count_part(struct bio *part, const struct bio *bio);
-bool blk_interposer_stacks_on(struct blk_interposer_target *target,
-			      struct block_device *source);
 
 /* split.c */
 u32 blk_interposer_split_unit(struct bio *bio);

@@ -300,24 +300,6 @@ bool blk_interposer_target_gone(struct blk_interposer_target *target)
 	return true;
 }
 
-/**
- * blk_interposer_stacks_on - does I/O to a target come back to the source?
- * @target: redirect target
- * @source: device whose programs may choose it
- *
- * A bio of a stacking driver carries the hop count of the bio it was cloned
- * from. Drivers that submit bios of their own (dm-crypt, raid5, kcopyd) lose
- * it, so such a loop would have no end.
- *
- * Context: may sleep.
- * Return: true if it may.
- */
-bool blk_interposer_stacks_on(struct blk_interposer_target *target,
-			      struct block_device *source)
-{
-	return bd_disk_stacks_on(target->bdev->bd_disk, source);
-}
-
 /*
  * Take the counter out of a bio. Its hops go too: an owner that submits the
  * bio again without a reset starts from zero.

@@ -74,6 +74,8 @@ extern struct static_key_false_deferred blk_interposer_endio_key;
 enum blk_interposer_action __blk_interposer_submit(struct bio *bio);
 bool __blk_interposer_endio(struct bio *bio);
 void __blk_interposer_end_part(struct bio *bio);
+int __blk_interposer_check_stack(struct block_device *bdev,
+				 struct gendisk *disk);
 
 /**
  * blk_interposer_submit - ask the programs of the bio's device
@@ -132,6 +134,23 @@ static inline void blk_interposer_copy(struct bio *bio, struct bio *src)
 	bio->bi_interposer = src->bi_interposer & BIO_INTERPOSER_HOPS_MASK;
 }
 
+/**
+ * blk_interposer_check_stack - may a disk stack on a block device?
+ * @bdev: the device below
+ * @disk: the disk above, already recorded as its holder: an attach that does
+ *	not see that will be seen here
+ *
+ * Context: may sleep; neither an open_mutex nor the lock of holders is held.
+ * Return: 0; -ELOOP: I/O to @bdev gets to @disk through redirects; -ENOMEM.
+ */
+static inline int blk_interposer_check_stack(struct block_device *bdev,
+					     struct gendisk *disk)
+{
+	if (!static_branch_unlikely(&blk_interposer_key.key))
+		return 0;
+	return __blk_interposer_check_stack(bdev, disk);
+}
+
 bool blk_interposer_fits(struct blk_interposer_target *target, u32 nr_sectors);
 void blk_interposer_add_partition(struct block_device *part);
 void blk_interposer_uninstall(struct block_device *bdev);
@@ -156,6 +175,12 @@ static __always_inline void blk_interposer_end_part(struct bio *bio)
 
 static inline void blk_interposer_copy(struct bio *bio, struct bio *src)
 {
+}
+
+static inline int blk_interposer_check_stack(struct block_device *bdev,
+					     struct gendisk *disk)
+{
+	return 0;
 }
 
 static inline void blk_interposer_add_partition(struct block_device *part)

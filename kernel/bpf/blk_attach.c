@@ -52,160 +52,6 @@ struct file *blk_fget_attach(u32 fd)
 	return file;
 }
 
-static bool blk_prog_uses_map(struct bpf_prog *prog, struct bpf_map *map)
-{
-	bool found = false;
-	u32 i;
-
-	mutex_lock(&prog->aux->used_maps_mutex);
-	for (i = 0; i < prog->aux->used_map_cnt && !found; i++)
-		found = prog->aux->used_maps[i] == map;
-	mutex_unlock(&prog->aux->used_maps_mutex);
-	return found;
-}
-
-/* Return: -ELOOP if a target stacks on @bdev, 0 if none does. */
-static int blk_prog_check_targets(struct bpf_prog *prog,
-				  struct block_device *bdev)
-{
-	int ret = 0;
-	u32 i;
-
-	mutex_lock(&prog->aux->used_maps_mutex);
-	for (i = 0; i < prog->aux->used_map_cnt && !ret; i++) {
-		struct bpf_map *map = prog->aux->used_maps[i];
-
-		if (map->map_type == BPF_MAP_TYPE_BLKDEV &&
-		    blkdev_map_stacks_on(map, bdev))
-			ret = -ELOOP;
-	}
-	mutex_unlock(&prog->aux->used_maps_mutex);
-	return ret;
-}
-
-/* Only programs that can redirect need the system-wide lock. */
-static bool blk_prog_has_targets(struct bpf_prog *prog)
-{
-	bool found = false;
-	u32 i;
-
-	mutex_lock(&prog->aux->used_maps_mutex);
-	for (i = 0; i < prog->aux->used_map_cnt && !found; i++)
-		found = prog->aux->used_maps[i]->map_type ==
-			BPF_MAP_TYPE_BLKDEV;
-	mutex_unlock(&prog->aux->used_maps_mutex);
-	return found;
-}
-
-/* Programs of a block device, each with a reference. */
-struct blk_users {
-	struct block_device *bdev;
-	unsigned int nr;
-	struct bpf_prog *progs[BPF_MPROG_MAX - 1];
-};
-
-/*
- * The next device from *idx on that has programs, with a reference. Their maps
- * are looked at later: who holds used_maps_mutex allocates memory, which must
- * not be waited for under idisk->lock.
- */
-static bool blk_next_users(struct blk_interposer_disk *idisk,
-			   unsigned long *idx, struct blk_users *users)
-{
-	struct blk_interposer_list *list;
-	struct block_device *part;
-
-	users->nr = 0;
-	mutex_lock(&idisk->lock);
-	if (!idisk->disk)
-		goto out;
-	xa_for_each_start(&idisk->disk->part_tbl, *idx, part, *idx) {
-		list = blk_list_locked(idisk, part);
-		if (!list || !kobject_get_unless_zero(&part->bd_device.kobj))
-			continue;
-		users->bdev = part;
-		for (; users->nr < list->count; users->nr++) {
-			users->progs[users->nr] = list->slots[users->nr].prog;
-			bpf_prog_inc(users->progs[users->nr]);
-		}
-		break;
-	}
-out:
-	mutex_unlock(&idisk->lock);
-	return users->nr;
-}
-
-static int blk_check_users(struct blk_users *users, struct bpf_map *map,
-			   struct blk_interposer_target *target)
-{
-	bool uses = false;
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; i < users->nr; i++) {
-		uses |= blk_prog_uses_map(users->progs[i], map);
-		bpf_prog_put(users->progs[i]);
-	}
-	if (uses && blk_interposer_stacks_on(target, users->bdev))
-		ret = -ELOOP;
-	put_device(&users->bdev->bd_device);
-	return ret;
-}
-
-/* The next disk that walk number @walk has not come to, with a reference. */
-static struct blk_interposer_disk *blk_next_disk(u64 walk)
-{
-	struct blk_interposer_disk *idisk, *found = NULL;
-
-	mutex_lock(&blk_interposer_disks_lock);
-	list_for_each_entry(idisk, &blk_interposer_disks, node) {
-		if (idisk->checked != walk) {
-			idisk->checked = walk;
-			refcount_inc(&idisk->refs);
-			found = idisk;
-			break;
-		}
-	}
-	mutex_unlock(&blk_interposer_disks_lock);
-	return found;
-}
-
-/**
- * blk_interposer_check_target_users - may a map get this target?
- * @map: a BPF_MAP_TYPE_BLKDEV map
- * @target: redirect target
- *
- * References to disks and devices are dropped with blk_interposer_disks_lock
- * not held: the last one of a disk that was removed meanwhile takes it.
- *
- * Context: may sleep, blk_interposer_topology_lock held: no program that uses
- * a device map is attached meanwhile.
- * Return: 0, or -ELOOP if the target stacks on a device whose programs use the
- * map; -ENOMEM.
- */
-int blk_interposer_check_target_users(struct bpf_map *map,
-				      struct blk_interposer_target *target)
-{
-	static u64 walk;	/* under blk_interposer_topology_lock */
-	struct blk_interposer_disk *idisk;
-	struct blk_users *users;
-	unsigned long idx;
-	int ret = 0;
-
-	lockdep_assert_held(&blk_interposer_topology_lock);
-	users = kmalloc(sizeof(*users), GFP_KERNEL);
-	if (!users)
-		return -ENOMEM;
-	walk++;
-	while (!ret && (idisk = blk_next_disk(walk))) {
-		for (idx = 0; !ret && blk_next_users(idisk, &idx, users); idx++)
-			ret = blk_check_users(users, map, target);
-		blk_interposer_disk_put(idisk);
-	}
-	kfree(users);
-	return ret;
-}
-
 static struct blk_interposer_slot *
 blk_list_find(struct blk_interposer_list *list, struct bpf_prog *prog)
 {
@@ -217,11 +63,14 @@ blk_list_find(struct blk_interposer_list *list, struct bpf_prog *prog)
 	return NULL;
 }
 
-/* Counters stay with their program, or their link, from list to list. */
+/*
+ * Counters stay with their program, or their link, from list to list; maps with
+ * their program. Of what @c brings the list takes what it needs.
+ */
 static void blk_list_fill(struct blk_interposer_list *list,
 			  struct blk_interposer_list *old,
 			  struct bpf_mprog_entry *entry,
-			  struct blk_interposer_counters *fresh)
+			  struct blk_change *c)
 {
 	struct blk_interposer_slot *slot, *before;
 	struct bpf_tuple tuple = {};
@@ -231,16 +80,17 @@ static void blk_list_fill(struct blk_interposer_list *list,
 	list->count = 0;
 	bpf_mprog_foreach_tuple(entry, fp, cp, tuple) {
 		slot = &list->slots[list->count++];
+		before = blk_list_find(old, tuple.prog);
 		slot->prog = tuple.prog;
 		slot->of_link = tuple.link;
 		if (tuple.link) {
 			slot->counters = blk_link(tuple.link)->counters;
 			slot->cookie = blk_link(tuple.link)->cookie;
 		} else {
-			before = blk_list_find(old, tuple.prog);
-			slot->counters = before ? before->counters : fresh;
+			slot->counters = before ? before->counters : c->counters;
 			slot->cookie = 0;
 		}
+		slot->maps = before ? before->maps : no_free_ptr(c->maps);
 		slot->stats = slot->counters->stats;
 	}
 }
@@ -251,10 +101,13 @@ static void blk_list_drop(struct blk_interposer_list *list,
 {
 	u32 i;
 
-	for (i = 0; old && i < old->count; i++)
-		if (!old->slots[i].of_link &&
-		    !blk_list_find(list, old->slots[i].prog))
+	for (i = 0; old && i < old->count; i++) {
+		if (blk_list_find(list, old->slots[i].prog))
+			continue;
+		kfree(old->slots[i].maps);
+		if (!old->slots[i].of_link)
 			blk_interposer_counters_put(old->slots[i].counters);
+	}
 }
 
 /* Publish what bpf_mprog made of the list. Nothing in here can fail. */
@@ -265,7 +118,7 @@ static void blk_publish(struct blk_change *c, struct blk_interposer *ip,
 	struct blk_interposer_list *old;
 
 	old = blk_list_locked(c->idisk, c->bdev);
-	blk_list_fill(list, old, entry, c->counters);
+	blk_list_fill(list, old, entry, c);
 	c->activated = blk_interposer_publish(c->idisk, c->bdev,
 					      list->count ? list : NULL);
 	blk_list_drop(list, old);
@@ -304,19 +157,24 @@ int blk_attach_locked(struct blk_change *c)
  * @change: makes it, with idisk->lock held
  *
  * Context: may sleep.
- * Return: that of @change, or -ELOOP if a target of the program stacks on the
- * device.
+ * Return: that of @change, or -ELOOP if what is redirected to a target of the
+ * program comes back to the device through a stacking driver; -ENOMEM.
  */
 int blk_change_run(struct blk_change *c, int (*change)(struct blk_change *c))
 {
-	bool targets = blk_prog_has_targets(c->prog);
 	unsigned int noio;
+	bool targets;
 	int ret = 0;
 
+	c->maps = blk_device_maps(c->prog);
+	if (IS_ERR(c->maps))
+		return PTR_ERR(c->maps);
+	/* Only programs that can redirect need the system-wide lock. */
+	targets = c->maps;
 	blk_interposer_key_get();
 	if (targets) {
 		mutex_lock(&blk_interposer_topology_lock);
-		ret = blk_prog_check_targets(c->prog, c->bdev);
+		ret = blk_topology_check_maps(c->maps, c->bdev);
 	}
 	if (!ret) {
 		noio = blk_interposer_lock(c->idisk);
@@ -327,6 +185,7 @@ int blk_change_run(struct blk_change *c, int (*change)(struct blk_change *c))
 		mutex_unlock(&blk_interposer_topology_lock);
 	if (!c->activated)
 		blk_interposer_key_put();
+	kfree(c->maps);
 	return ret;
 }
 
@@ -370,7 +229,7 @@ int blk_detach_locked(struct blk_change *c)
  * Return: 0; -EBADF: target_fd is not open, or not for reading; -ENOTBLK: it
  * is no block device; -EPERM: no CAP_SYS_ADMIN; -EACCES: no permission to
  * write to the device; -EOPNOTSUPP: blk_interposer=off; -ENODEV: the device
- * was removed; -ELOOP: a target of the program stacks on the device; -EINTR,
+ * was removed; -ELOOP: see blk_topology_check_maps(); -EINTR,
  * -ETIMEDOUT from the barrier: the change stands; -ENOMEM; and what
  * bpf_mprog_attach() returns: -ESTALE: not the expected revision, -EEXIST:
  * attached already, -ENOENT: no such relative or replaced program, -ERANGE:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Private to blk_attach.c and blk_link.c. */
+/* Private to the files blk_*.c. */
 #ifndef BPF_BLK_ATTACH_H
 #define BPF_BLK_ATTACH_H
 
@@ -28,6 +28,7 @@ struct blk_change {
 	struct bpf_link *link;
 	struct bpf_prog *replace;
 	struct blk_interposer_counters *counters;
+	struct blk_device_maps *maps;
 	u32 flags;
 	u32 id_or_fd;
 	u64 revision;
@@ -53,6 +54,9 @@ int blk_attach(struct blk_change *c);
 int blk_attach_locked(struct blk_change *c);
 int blk_change_run(struct blk_change *c, int (*change)(struct blk_change *c));
 int blk_detach_locked(struct blk_change *c);
+struct blk_device_maps *blk_device_maps(struct bpf_prog *prog);
+int blk_topology_check_maps(const struct blk_device_maps *maps,
+			    struct block_device *bdev);
 int blk_stats_to_user(void __user *to, u32 size,
 		      struct blk_interposer_counters *counters);
 

@@ -118,36 +118,36 @@ static void *blkdev_map_lookup(struct bpf_map *map, void *key)
 	return ERR_PTR(-EOPNOTSUPP);
 }
 
+/*
+ * On return no program can choose *old any more, and what it has been chosen
+ * for can be seen (struct blk_interposer_disk, used).
+ */
 static long blkdev_map_exchange(struct blkdev_map *bmap, u32 index,
 				struct blk_interposer_target *target,
-				u64 flags)
+				struct blk_interposer_target **old, u64 flags)
 {
-	struct blk_interposer_target *old;
-
-	old = blkdev_map_slot(bmap, index);
-	if (flags == BPF_NOEXIST && old)
+	*old = blkdev_map_slot(bmap, index);
+	if (flags == BPF_NOEXIST && *old)
 		return -EEXIST;
-	if (flags == BPF_EXIST && !old)
+	if (flags == BPF_EXIST && !*old)
 		return -ENOENT;
 	rcu_assign_pointer(bmap->slots[index], target);
-	if (old) {
+	if (*old)
 		synchronize_rcu();
-		blk_interposer_target_close(old);
-	}
 	return 0;
 }
 
 /*
  * Return: 0; -EPERM: no CAP_SYS_ADMIN; -EINVAL: unknown flags; -E2BIG: no such
  * slot; -EBADF: no open file; -EEXIST, -ENOENT: against BPF_NOEXIST, BPF_EXIST;
- * -ELOOP: the target stacks on a device whose programs use the map; and what
+ * -ELOOP, -ENOMEM: see blk_topology_check_target(); and what
  * blk_interposer_target_open() returns.
  */
 static long blkdev_map_update(struct bpf_map *map, void *key, void *value,
 			      u64 flags)
 {
 	struct blkdev_map *bmap = to_blkdev_map(map);
-	struct blk_interposer_target *target;
+	struct blk_interposer_target *target, *old;
 	struct bpf_blkdev_val *val = value;
 	u32 index = *(u32 *)key;
 	struct file *file;
@@ -168,38 +168,43 @@ static long blkdev_map_update(struct bpf_map *map, void *key, void *value,
 		return PTR_ERR(target);
 
 	mutex_lock(&blk_interposer_topology_lock);
-	ret = blk_interposer_check_target_users(map, target);
+	ret = blk_topology_check_target(map, target);
 	if (!ret)
-		ret = blkdev_map_exchange(bmap, index, target, flags);
+		ret = blkdev_map_exchange(bmap, index, target, &old, flags);
 	mutex_unlock(&blk_interposer_topology_lock);
 	if (ret)
 		blk_interposer_target_close(target);
+	else if (old)
+		blk_interposer_target_close(old);
 	return ret;
 }
 
 static long blkdev_map_delete(struct bpf_map *map, void *key)
 {
 	struct blkdev_map *bmap = to_blkdev_map(map);
+	struct blk_interposer_target *old;
 	u32 index = *(u32 *)key;
 	long ret;
 
 	if (index >= map->max_entries)
 		return -EINVAL;
 	mutex_lock(&blk_interposer_topology_lock);
-	ret = blkdev_map_exchange(bmap, index, NULL, BPF_EXIST);
+	ret = blkdev_map_exchange(bmap, index, NULL, &old, BPF_EXIST);
 	mutex_unlock(&blk_interposer_topology_lock);
+	if (!ret)
+		blk_interposer_target_close(old);
 	return ret;
 }
 
 /**
- * blkdev_map_stacks_on - does a target of a map stack on a device?
+ * blkdev_map_walk - what bios may be redirected to with a map
  * @map: a BPF_MAP_TYPE_BLKDEV map
- * @bdev: device that a program using the map is attached to
+ * @fn: called with each target in it
+ * @data: for @fn
  *
  * Context: may sleep, blk_interposer_topology_lock held.
- * Return: true if one does.
  */
-bool blkdev_map_stacks_on(struct bpf_map *map, struct block_device *bdev)
+void blkdev_map_walk(struct bpf_map *map, blk_target_fn fn, void *data)
 {
 	struct blkdev_map *bmap = to_blkdev_map(map);
 	struct blk_interposer_target *target;
@@ -207,10 +212,9 @@ bool blkdev_map_stacks_on(struct bpf_map *map, struct block_device *bdev)
 
 	for (i = 0; i < map->max_entries; i++) {
 		target = blkdev_map_slot(bmap, i);
-		if (target && blk_interposer_stacks_on(target, bdev))
-			return true;
+		if (target)
+			fn(target, data);
 	}
-	return false;
 }
 
 /*
@@ -250,8 +254,8 @@ static u64 blkdev_map_mem_usage(const struct bpf_map *map)
 BTF_ID_LIST_SINGLE(blkdev_map_btf_ids, struct, blkdev_map)
 
 /*
- * No map_meta_equal: as an inner map it would be out of sight of the check
- * that a target does not stack on its source.
+ * No map_meta_equal: as an inner map it would be out of sight of
+ * blk_topology.c.
  */
 const struct bpf_map_ops blkdev_map_ops = {
 	.map_alloc_check = blkdev_map_alloc_check,

@@ -57,10 +57,59 @@ bool config_has_target(const struct config *c, int dev)
 	return false;
 }
 
+/* What I/O gets to: [0] without, [1] with a stack on the way */
+struct walk {
+	const struct config *c;
+	__u32 seen[2];
+};
+
+static void visit(struct walk *w, int dev, int stacked);
+
+static void visit_slots(struct walk *w, const struct prog *p, int stacked)
+{
+	int k;
+
+	for (k = 0; k < MAX_KEYS; k++)
+		if (p->slots[k].dev >= 0)
+			visit(w, p->slots[k].dev, stacked);
+}
+
+static void visit(struct walk *w, int dev, int stacked)
+{
+	const struct dev *disk = &layout.devs[whole_of(dev)];
+	int i, on;
+
+	if (w->seen[stacked] & (1U << dev))
+		return;
+	w->seen[stacked] |= 1U << dev;
+	for (i = 0; i < MAX_PROGS; i++) {
+		on = w->c->progs[i].dev;
+		if (on >= 0 &&
+		    (on == dev || on == whole_of(dev) || whole_of(on) == dev))
+			visit_slots(w, &w->c->progs[i], stacked);
+	}
+	for (i = 0; i < disk->nr_segments; i++)
+		visit(w, disk->segments[i].dev, 1);
+}
+
+/* Does what @p redirects from @dev come back through a stack? */
+static bool comes_back(const struct config *c, const struct prog *p, int dev)
+{
+	struct walk w = { .c = c };
+	int i;
+
+	visit_slots(&w, p, 0);
+	for (i = 0; i < layout.nr; i++)
+		if (w.seen[1] & (1U << i) &&
+		    (i == dev || i == whole_of(dev) || whole_of(i) == dev))
+			return true;
+	return false;
+}
+
 /*
- * A flush that dm sends anew carries no count of hops. A circle through dm
- * would be flushed without end (a stated gap of the contract), also by a target
- * that was taken out a moment ago: none is ever made.
+ * A target that was taken out a moment ago still counts until it is closed.
+ * When that is, is not known in here: what might be refused or not, is not
+ * done.
  */
 static bool circles(const struct config *c)
 {
@@ -79,9 +128,8 @@ static int connect(struct config *c, const struct prog *p, int dev)
 	__u32 before = c->above[whole_of(dev)];
 	int k;
 
-	for (k = 0; k < MAX_KEYS; k++)
-		if (p->slots[k].dev >= 0 && stacks_on(p->slots[k].dev, dev))
-			return -ELOOP;
+	if (comes_back(c, p, dev))
+		return -ELOOP;
 	for (k = 0; k < MAX_KEYS; k++)
 		if (p->slots[k].dev >= 0)
 			c->above[whole_of(dev)] |= 1U

@@ -31,21 +31,6 @@ int whole_of(int dev)
 	return d->kind == DEV_PART ? d->parent : dev;
 }
 
-/* Is @source, or a partition of it if it is a disk, below @target? */
-bool stacks_on(int target, int source)
-{
-	const struct dev *t = &layout.devs[whole_of(target)];
-	int i, lower;
-
-	for (i = 0; i < t->nr_segments; i++) {
-		lower = t->segments[i].dev;
-		if (lower == source || whole_of(lower) == source ||
-		    stacks_on(lower, source))
-			return true;
-	}
-	return false;
-}
-
 /* A number or a word of a file in the directory of @d in /sys. */
 static bool attribute(const struct dev *d, const char *name, char *text,
 		      int size)

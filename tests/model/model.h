@@ -140,7 +140,6 @@ extern struct layout layout;
 
 void layout_add(const char *spec);
 int whole_of(int dev);
-bool stacks_on(int target, int source);
 
 /* Configuration: config.c */
 struct slot {

@@ -84,16 +84,25 @@ check_chain() {
 
 # dm clones the bio; the clone knows how far it has come.
 check_through_dm() {
-	local a=$1 b=$2 dm
+	local disks=("$@") i last=$(($# - 1)) above=() flushes
 
-	dm=$(new_dm above "0 16384 linear $b 0")
-	rule_attach there "$a" "target=0:$dm" "$ALL"
-	rule_attach back "$b" "target=0:$a" "$ALL"
-	expect_error "A to dm on B to A: the read fails" "Input/output error" \
-		read_one "$a"
-	expect_eq "after 8 hops and one refused" "$(hops there back)" 9
-	rule_detach there
-	rule_detach back
+	for ((i = 1; i <= last; i++)); do
+		above+=("$(new_dm "above$i" "0 16384 linear ${disks[i]} 0")")
+	done
+	for ((i = 0; i < last; i++)); do
+		rule_attach "hop$i" "${disks[i]}" "target=0:${above[i]}" "$ALL"
+	done
+	ok "8 hops, each to a dm device" write_one "${disks[1]}"
+	flushes=$(block_stat "${disks[last]}" 16)
+	ok "a flush has no bound" sync "${disks[1]}"
+	expect_num "it gets to the last disk" \
+		"$(block_stat "${disks[last]}" 16)" -gt "$flushes"
+	expect_error "the 9th fails" "Input/output error" read_one "${disks[0]}"
+	expect_eq "and is counted where it failed" \
+		"$(stat_of "hop$((last - 1))" refused.loop)" 1
+	for ((i = 0; i < last; i++)); do
+		rule_detach "hop$i"
+	done
 }
 
 refused() {
@@ -149,14 +158,14 @@ check_partitions() {
 test_run() {
 	local disks=() i
 
-	for ((i = 0; i < 10; i++)); do
-		disks+=("$(new_null_blk size=16)")
+	for ((i = 0; i < 14; i++)); do
+		disks+=("$(new_null_blk size=16 cache_size=4)")
 	done
 	check_self "${disks[0]}"
 	check_mutual "${disks[0]}" "$(new_brd)"
-	check_chain "${disks[@]}"
-	check_through_dm "${disks[0]}" "${disks[1]}"
-	check_stacks "${disks[2]}" "${disks[3]}"
-	check_md "${disks[4]}" "${disks[5]}"
+	check_chain "${disks[@]:0:10}"
+	check_through_dm "${disks[@]:0:10}"
+	check_stacks "${disks[10]}" "${disks[11]}"
+	check_md "${disks[12]}" "${disks[13]}"
 	check_partitions "$(disk 0)"
 }
