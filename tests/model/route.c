@@ -222,21 +222,32 @@ static void do_fail(struct router *r, const struct at *at,
 		refuse(r, at, d, BPF_BIO_REFUSED_ERRNO, -EIO);
 }
 
-/* Does it fit where it shall go? true: it does not, and that is over. */
+/*
+ * Does it fit where it shall go? true: it does not, and that is over.
+ *
+ * While a list changes a bio is divided as one version says; in here, as all of
+ * them say. So a part that fits may be one of a bio that does not, and the other
+ * way round.
+ */
 static bool misfit(struct router *r, const struct at *at,
 		   const struct decision *d, int to)
 {
 	const struct dev *dev = &layout.devs[to];
+	bool changes = r->nr_versions > 1;
 
 	if (d->sector > dev->sectors || at->nr > dev->sectors - d->sector) {
-		if (d->sector < dev->sectors && !r->exact)
+		if (changes ? d->sector + MAX_IO < dev->sectors + 2 * MAX_IO :
+			      d->sector < dev->sectors && !r->exact)
 			add(r, at, FATE_OPEN);
 		else
 			refuse(r, at, d, BPF_BIO_REFUSED_SECTOR, -EIO);
 		return true;
 	}
 	if ((d->sector | at->nr) % dev->block) {
-		refuse(r, at, d, BPF_BIO_REFUSED_ALIGN, -EINVAL);
+		if (changes)
+			add(r, at, FATE_OPEN);
+		else
+			refuse(r, at, d, BPF_BIO_REFUSED_ALIGN, -EINVAL);
 		return true;
 	}
 	return false;
