@@ -7,7 +7,7 @@ OUT := $(CURDIR)/build
 JOBS ?= $(shell nproc)
 export OUT JOBS DESTDIR PREFIX
 
-# Of make fuzz
+# Of make fuzz and make storm
 SECONDS ?= 600
 ifndef SEED
 SEED := $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
@@ -15,12 +15,13 @@ endif
 
 # T, V and KEEP are ours: not for the kernel's Makefiles to misunderstand.
 MAKEOVERRIDES :=
-unexport T V KEEP FLAVOURS MISSING SEED SECONDS
+unexport T V KEEP FLAVOURS MISSING SEED SECONDS N
 
 run_options = $(if $(filter 1,$(V)),--verbose) $(if $(filter 1,$(KEEP)),--keep) \
 	$(if $(filter 1,$(MISSING)),--missing)
 
-.PHONY: help run test fuzz power shell check kernel tools install clean setup
+.PHONY: help run test fuzz power storm mutants shell check kernel tools install clean \
+	setup
 .NOTPARALLEL:
 
 help:
@@ -35,6 +36,8 @@ help:
 	@echo '                SECONDS=600        or so long'
 	@echo '                SEED=N             of what is random; a run prints its own'
 	@echo 'make power    power failures at every moment that makes a difference (hours)'
+	@echo 'make storm    everything root can do, at once, on the debug kernel (SECONDS=600)'
+	@echo 'make mutants  are faults in the kernel part noticed? all, or N="12 40" (an hour)'
 	@echo 'make shell    root shell in a VM with the tools and scratch disks'
 	@echo 'make check    style, static analysis, patches, the feature compiled out'
 	@echo 'make kernel   the base kernel only: build/kernel/base/bzImage'
@@ -69,6 +72,15 @@ power: setup
 	@scripts/build base
 	@tests/run --verbose --flavours base --more-time 7200 \
 		--env POWER_STATES=all power/
+
+storm: setup
+	@scripts/build debug
+	@tests/run --verbose --flavours debug --more-time $(SECONDS) \
+		--env STORM_SECONDS=$(SECONDS) hostile/storm
+
+mutants: setup
+	@scripts/build base
+	@tests/mutate $(N)
 
 shell: setup
 	@scripts/build $(firstword $(FLAVOURS))
