@@ -67,6 +67,8 @@ blk_interposer_disk_alloc(struct gendisk *disk)
 	 */
 	if (bioset_init(&idisk->split, BIO_POOL_SIZE, 0, BIOSET_NEED_RESCUER))
 		goto out_free;
+	if (bioset_integrity_create(&idisk->split, BIO_POOL_SIZE))
+		goto out_split;
 	if (blk_interposer_flush_init(idisk))
 		goto out_split;
 	return idisk;
