@@ -41,6 +41,8 @@ static void blk_interposer_take_hints(struct blk_interposer_slot *slot,
 				      struct bpf_bio_kern *ctx,
 				      struct blk_interposer_decision *d)
 {
+	struct blk_interposer_decision refused;
+
 	/* mq-deadline indexes by the class. */
 	if (IOPRIO_PRIO_CLASS(ctx->uctx.ioprio) <= IOPRIO_CLASS_IDLE &&
 	    ctx->uctx.write_hint <= (__force u8)WRITE_LIFE_EXTREME) {
@@ -48,8 +50,10 @@ static void blk_interposer_take_hints(struct blk_interposer_slot *slot,
 		d->write_hint = ctx->uctx.write_hint;
 		return;
 	}
-	blk_interposer_decided(d, slot);
-	blk_interposer_refuse(d, ctx->bio, BPF_BIO_REFUSED_HINT);
+	/* Its own fault, not that of who moved the bio before. */
+	refused = *d;
+	blk_interposer_decided(&refused, slot);
+	blk_interposer_refuse(&refused, ctx->bio, BPF_BIO_REFUSED_HINT);
 	ctx->uctx.ioprio = d->ioprio;
 	ctx->uctx.write_hint = d->write_hint;
 }
@@ -150,7 +154,9 @@ static u32 blk_interposer_run_one(struct blk_interposer_slot *slot,
 	if (unlikely(ctx->accepted != d->nr_sectors)) {
 		d->nr_sectors = ctx->accepted;
 		d->partial = true;
-		blk_interposer_decided(d, slot);
+		/* What becomes of the part is still up to who moved it. */
+		if (d->verdict == BPF_BIO_PASS)
+			blk_interposer_decided(d, slot);
 	}
 	if (unlikely(ctx->uctx.ioprio != d->ioprio ||
 		     ctx->uctx.write_hint != d->write_hint))

@@ -220,6 +220,44 @@ static void test_partial(void)
 	detach_all();
 }
 
+/* A move that fails is whose it was, whatever a later one wanted besides. */
+static void test_blame(const char *name, const struct rule *later,
+		       unsigned int hints)
+{
+	const struct rule beyond = { .last = 63,
+				     .verdict = BPF_BIO_REMAP,
+				     .offset = later->first };
+	struct bpf_blk_stats moved, besides;
+
+	rule_add(&progs[0], &beyond);
+	rule_add(&progs[1], later);
+	attach_all();
+	tap_eq(disk_read(&dev, buf, 0, 8), -EIO, name);
+	moved = stats_of(&progs[0]);
+	besides = stats_of(&progs[1]);
+	tap(moved.refused[BPF_BIO_REFUSED_SECTOR] >= 1,
+	    "%s: counted for who moved it", name);
+	tap(!besides.refused[BPF_BIO_REFUSED_SECTOR], "%s: not for the other",
+	    name);
+	tap(besides.refused[BPF_BIO_REFUSED_HINT] == hints,
+	    "%s: whose own fault is its own", name);
+	detach_all();
+}
+
+static void test_blames(void)
+{
+	const struct rule part = { .first = 1ULL << 40,
+				   .last = ~0ULL,
+				   .accept = 4 };
+	const struct rule hint = { .first = 1ULL << 40,
+				   .last = ~0ULL,
+				   .flags = RULE_F_IOPRIO,
+				   .ioprio = 0xffff };
+
+	test_blame("moved beyond the end, then divided", &part, 0);
+	test_blame("moved beyond the end, then a bad hint", &hint, 1);
+}
+
 int main(int argc, char **argv)
 {
 	int i;
@@ -240,6 +278,7 @@ int main(int argc, char **argv)
 	test_reset();
 	test_choose();
 	test_partial();
+	test_blames();
 	for (i = 0; i < NR_PROGS; i++)
 		rule_close(&progs[i]);
 	return tap_exit();
