@@ -352,6 +352,8 @@ int blk_interposer_check_place(struct bio *bio,
 			       struct block_device *to, blk_status_t *status);
 bool blk_interposer_dma_aligned(struct bio *bio, struct block_device *from,
 				struct block_device *to);
+bool blk_interposer_whole_blocks(struct bio *bio, struct block_device *from,
+				 struct block_device *to);
 
 /*
  * redirect.c: enum bpf_bio_refusal with the status to complete the bio with,

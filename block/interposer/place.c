@@ -226,3 +226,37 @@ bool blk_interposer_dma_aligned(struct bio *bio, struct block_device *from,
 			return false;
 	return true;
 }
+
+/**
+ * blk_interposer_whole_blocks - can a bio be divided at a device's blocks?
+ * @bio: the bio
+ * @from: device it was built for
+ * @to: device it shall go to
+ *
+ * bio_split_rw_at() divides for the limits of a queue, and rounds down to a
+ * logical block. If there is nothing left of a block, the bio stays as it is,
+ * against the limits. Who builds bios for a device sees to that
+ * (bdev_iter_is_aligned()): a block lies in one piece, or in two with the border
+ * of their pages between them.
+ *
+ * Context: any.
+ * Return: true if all blocks of @to in @bio do.
+ */
+bool blk_interposer_whole_blocks(struct bio *bio, struct block_device *from,
+				 struct block_device *to)
+{
+	unsigned int mask = bdev_logical_block_size(to) - 1, bytes = 0, end = 0;
+	struct bvec_iter iter;
+	struct bio_vec bv;
+
+	if (likely(!(mask & ~(bdev_logical_block_size(from) - 1))) ||
+	    !bio_has_data(bio))
+		return true;
+	bio_for_each_bvec(bv, bio, iter) {
+		if (bytes & mask && offset_in_page(end | bv.bv_offset))
+			return false;
+		bytes += bv.bv_len;
+		end = bv.bv_offset + bv.bv_len;
+	}
+	return true;
+}

@@ -64,7 +64,8 @@ static int blk_interposer_check_target(struct bio *bio,
 	reason = blk_interposer_check_place(bio, d, to, status);
 	if (reason >= 0)
 		return reason;
-	if (!blk_interposer_dma_aligned(bio, from, to)) {
+	if (!blk_interposer_dma_aligned(bio, from, to) ||
+	    !blk_interposer_whole_blocks(bio, from, to)) {
 		*status = BLK_STS_INVAL;
 		return BPF_BIO_REFUSED_ALIGN;
 	}

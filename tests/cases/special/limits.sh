@@ -61,6 +61,24 @@ check_gaps() {
 		status=none)
 }
 
+# The same, where the target could divide only within a block of its own.
+check_gap_in_block() {
+	local source=$1 target
+
+	target=$(new_null_blk blocksize=4096 virt_boundary=1)
+	rule_attach limits "$source" "target=0:$target" "$THERE"
+	expect_error "gap in a block: the write is refused" "Invalid argument" \
+		"$TEST_BIN/path_io" -h write "$source" 0 4096
+	expect_eq "gap in a block: and counted" "$(stat_of limits refused.align)" 1
+	ok "gap in a block: without one it is not" \
+		"$TEST_BIN/path_io" write "$source" 0 4096
+	ok "gap in a block: nor where two pages meet" \
+		"$TEST_BIN/path_io" -o 512 write "$source" 0 4096
+	expect_eq "gap in a block: no more is counted" \
+		"$(stat_of limits refused.align)" 1
+	rule_detach limits
+}
+
 # The source may discard more at once than the target.
 check_discard() {
 	local source target
@@ -100,5 +118,6 @@ test_run() {
 	moved "larger blocks" "$source" "$(new_null_blk blocksize=4096)"
 	moved "smaller blocks" "$(new_null_blk blocksize=4096)" "$null"
 	check_gaps "$source"
+	check_gap_in_block "$source"
 	check_discard
 }
