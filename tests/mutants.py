@@ -2,7 +2,7 @@
 """Faults that tests/mutate builds into the kernel part, one at a time.
 
 (file, what stands there once, what shall stand there instead, cases that
-notice). What ends in ; or } is a statement, the rest an expression.
+all notice). What ends in ; or } is a statement, the rest an expression.
 """
 
 B = "block/interposer/"
@@ -23,7 +23,7 @@ MUTANTS = [
      "bio_clear_flag(bio, BIO_TRACE_COMPLETION);", "path/once path/model-bio"),
     ("include/linux/blk_interposer.h",
      "bio->bi_bdev == src->bi_bdev && bio_flagged(src, BIO_INTERPOSED)",
-     "false", "path/once"),
+     "false", "special/dm-requeue"),
     ("include/linux/blk_interposer.h",
      "bio->bi_interposer = src->bi_interposer & BIO_INTERPOSER_HOPS_MASK;",
      "bio->bi_interposer = 0;", "path/loops"),
@@ -66,6 +66,12 @@ MUTANTS = [
      "path/fields"),
     (B + "context.c", "ctx->nr_sectors = bdev_zone_sectors(bdev);", "",
      "path/zoned"),
+
+    (B + "dispatch.c", "if (d->verdict == BPF_BIO_PASS)\n\t\t\t"
+     "blk_interposer_decided(d, slot);", "blk_interposer_decided(d, slot);",
+     "path/chain"),
+    (B + "dispatch.c", "blk_interposer_decided(&refused, slot);",
+     "blk_interposer_decided(d, slot);", "path/chain"),
 
     # What the fuzzer has to find
     (B + "dispatch.c", "&list->slots[i]",
@@ -110,6 +116,10 @@ MUTANTS = [
      "false", "path/refused"),
     (B + "redirect.c", "!blk_interposer_dma_aligned(bio, from, to)", "false",
      "path/dma-align"),
+    (B + "redirect.c", "!blk_interposer_whole_blocks(bio, from, to)", "false",
+     "special/limits"),
+    (B + "place.c", "bytes & mask && offset_in_page(end | bv.bv_offset)",
+     "bytes & mask", "special/limits"),
     (B + "place.c", "(bv.bv_offset | bv.bv_len) & mask",
      "bv.bv_offset & mask", "path/dma-align"),
     (B + "redirect.c", "bio_clear_polled(bio);", "", "path/redirect-ops"),
