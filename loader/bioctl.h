@@ -61,6 +61,7 @@ extern const struct command cmd_attach, cmd_detach, cmd_replace, cmd_list,
 /* util.c */
 char *strf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void *xalloc(size_t nr, size_t size);
+int number_base(const char *text);
 bool parse_u64(const char *text, unsigned long long *value);
 const char *base_name(const char *path);
 

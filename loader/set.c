@@ -46,6 +46,10 @@ static int step_into(struct place *at, char **path, char **error)
 		*path = end;
 		return 0;
 	}
+	if (**path != '.')
+		return complain(error,
+				strf("'%s' begins neither with '.' nor '['",
+				     *path));
 	end = word + strcspn(word, ".[");
 	for (unsigned int i = 0; btf_is_struct(type) && i < btf_vlen(type);
 	     i++) {
@@ -185,7 +189,7 @@ static unsigned long long elements_set(const char *path, const char *value)
 	unsigned long long nr = 1;
 
 	if (*path == '[')
-		return strtoull(path + 1, NULL, 0) + 1;
+		return strtoull(path + 1, NULL, number_base(path + 1)) + 1;
 	for (; *value; value++)
 		nr += *value == ',';
 	return nr;

@@ -44,6 +44,12 @@ void list_add(char ***list, unsigned int *nr, char *item)
 	*list = grown;
 }
 
+/* As the manual says: decimal, or hexadecimal after 0x; 010 is ten. */
+int number_base(const char *text)
+{
+	return strncasecmp(text, "0x", 2) ? 10 : 16;
+}
+
 bool parse_u64(const char *text, unsigned long long *value)
 {
 	char *end;
@@ -52,7 +58,7 @@ bool parse_u64(const char *text, unsigned long long *value)
 	if (*text < '0' || *text > '9')
 		return false;
 	errno = 0;
-	*value = strtoull(text, &end, 0);
+	*value = strtoull(text, &end, number_base(text));
 	return !errno && !*end;
 }
 

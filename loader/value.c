@@ -69,7 +69,7 @@ static bool parse_magnitude(const char *text, unsigned long long *value)
 	if (!isdigit(*text))
 		return false;
 	errno = 0;
-	*value = strtoull(text, &end, 0);
+	*value = strtoull(text, &end, number_base(text));
 	if (errno)
 		return false;
 	if (!*end)
@@ -250,6 +250,12 @@ static int set_members(const struct place *at, const struct btf_type *type,
 	struct place member = *at;
 	int err;
 
+	/* Half a range is none: the other end would be 0. */
+	if (btf_vlen(type) > 1 && !list[strcspn(list + 1, ":-") + 1])
+		return complain(error,
+				strf("'%s' is one value, but %s has %u members",
+				     text, type_name(at->btf, at->type_id),
+				     btf_vlen(type)));
 	for (unsigned int i = 0; i < btf_vlen(type); i++) {
 		value = member_value(&rest);
 		if (!value)
