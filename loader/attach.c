@@ -110,7 +110,7 @@ static int attach_link(struct attachment *at, const struct attach_args *args)
 	err = at->link ? 0 : errno;
 	log = log_finish();
 	thawed = thaw_filesystems(frozen, device);
-	if (err == ETIMEDOUT || err == EINTR)
+	if (gave_up(-err))
 		/* A link is not left without an owner. */
 		return failed(.op = OP_ATTACH, .what = at->policy.name,
 			      .device = device, .err = err,
@@ -178,16 +178,29 @@ static void report(struct attachment *at, const struct attach_args *args)
 	emit(result, attach_print);
 }
 
+/* Under nohup a hang-up is none. */
+static void add_signal(sigset_t *signals, int signal)
+{
+	struct sigaction action;
+
+	if (!sigaction(signal, NULL, &action) && action.sa_handler != SIG_IGN)
+		sigaddset(signals, signal);
+}
+
 /* The signals are blocked since before the program was attached. */
 static int wait_and_detach(struct attachment *at,
-			   const struct attach_args *args,
-			   const sigset_t *signals)
+			   const struct attach_args *args)
 {
 	LIBBPF_OPTS(bpf_link_detach_opts, opts,
 		    .flags = args->place.barrier ? BPF_F_BLK_BARRIER : 0);
+	sigset_t signals;
 	int signal, err;
 
-	sigwait(signals, &signal);
+	sigemptyset(&signals);
+	add_signal(&signals, SIGHUP);
+	add_signal(&signals, SIGINT);
+	add_signal(&signals, SIGTERM);
+	sigwait(&signals, &signal);
 	err = bpf_link_detach_opts(bpf_link__fd(at->link), &opts);
 	/* The device may have gone first. */
 	if (err && err != -ENOLINK)
@@ -201,12 +214,16 @@ static int attach(struct attachment *at, const struct attach_args *args)
 	int err;
 
 	err = chain_open(&at->chain, args->device);
+	hold_signals();
 	if (!err)
 		err = policy_open(&at->policy, &args->policy, at->chain.device);
 	if (!err && !args->transient)
 		err = make_pin(at, args);
 	if (!err)
-		err = policy_load(&at->policy, &args->policy, at->chain.device);
+		err = policy_load(&at->policy, at->chain.device);
+	if (!err)
+		err = target_fill(&at->policy, args->policy.targets,
+				  args->policy.nr_targets, at->chain.device);
 	if (!err && at->pin)
 		err = pin_maps(at);
 	if (!err)
@@ -222,18 +239,11 @@ static int run(void *input)
 {
 	const struct attach_args *args = input;
 	struct attachment at = {};
-	sigset_t signals;
 	int lock, err;
 
 	err = kernel_check();
 	if (err)
 		return err;
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	/* Not to be left half way: no frozen filesystem, no stray pin. */
-	sigprocmask(SIG_BLOCK, &signals, NULL);
 	/* Without a pin there is nothing that needs bpffs. */
 	lock = args->transient ? -1 : pin_lock();
 	if (lock < 0 && !args->transient)
@@ -244,7 +254,7 @@ static int run(void *input)
 	if (!err)
 		report(&at, args);
 	if (!err && args->transient)
-		err = wait_and_detach(&at, args, &signals);
+		err = wait_and_detach(&at, args);
 	bpf_link__destroy(at.link);
 	policy_close(&at.policy);
 	return err;
@@ -281,6 +291,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct attach_args *args = state->input;
 	unsigned long long value;
+	size_t len;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
@@ -294,6 +305,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--pin: '%s' is no absolute path",
 				   arg);
 		args->pin = arg;
+		/* A slash at the end names nothing. */
+		for (len = strlen(arg); len > 1 && arg[len - 1] == '/'; len--)
+			arg[len - 1] = '\0';
 		return 0;
 	case KEY_TRANSIENT:
 		args->transient = true;

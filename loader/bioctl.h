@@ -64,6 +64,9 @@ void *xalloc(size_t nr, size_t size);
 int number_base(const char *text);
 bool parse_u64(const char *text, unsigned long long *value);
 const char *base_name(const char *path);
+void hold_signals(void);
+/* A barrier gave up waiting; the change stands. */
+bool gave_up(int err);
 
 /* output.c */
 void emit(json_t *result, void (*human)(const json_t *result));
@@ -120,6 +123,9 @@ struct failure {
 };
 
 int fail_report(const struct failure *failure);
+/* Nothing is written between the two: it might be to what is frozen. */
+void fail_hold(void);
+void fail_release(void);
 /* Returns BIOCTL_FAILED, so that a caller can return it. */
 #define failed(...) fail_report(&(struct failure){ __VA_ARGS__ })
 
@@ -166,6 +172,7 @@ char *pin_dir_of_link(const char *link_path);
 int pin_lock(void);
 int pin_make_dir(const char *dir);
 void pin_remove_dir(const char *dir);
+void pin_forget_maps(const char *dir);
 struct pinned_link *pin_scan(void);
 void pin_free(struct pinned_link *pins);
 const char *pin_path_of(const struct pinned_link *pins, __u32 link_id);
@@ -228,8 +235,7 @@ char *policy_find(const char *name);
 char *policy_name(const char *path);
 int policy_open(struct policy *policy, const struct policy_args *args,
 		const char *device);
-int policy_load(struct policy *policy, const struct policy_args *args,
-		const char *device);
+int policy_load(struct policy *policy, const char *device);
 void policy_close(struct policy *policy);
 json_t *policy_json(const struct policy *policy);
 /* A map that user space can name: not .rodata and its like. */

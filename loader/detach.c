@@ -53,12 +53,6 @@ static int detach_program(const struct entry *entry, int device_fd, __u32 flags)
 	return err;
 }
 
-/* The wait of a barrier may end early; the program is gone nevertheless. */
-static bool is_detached(int err)
-{
-	return !err || err == -ETIMEDOUT || err == -EINTR;
-}
-
 static int detach_entry(const struct chain *chain, const struct entry *entry,
 			const struct detach_args *args, json_t *done)
 {
@@ -75,7 +69,7 @@ static int detach_entry(const struct chain *chain, const struct entry *entry,
 			      .next = "end that process, or add --force");
 	err = entry->link_id ? detach_link(entry, flags) :
 			       detach_program(entry, chain->fd, flags);
-	if (is_detached(err)) {
+	if (!err || gave_up(err)) {
 		unpinned = unpin(entry);
 		json_array_append_new(
 			done,
@@ -89,7 +83,10 @@ static int detach_entry(const struct chain *chain, const struct entry *entry,
 			      .device = chain->device, .err = -err);
 	if (unpinned)
 		return failed(.op = OP_PIN, .what = entry->pin,
-			      .device = chain->device, .err = -unpinned);
+			      .device = chain->device, .err = -unpinned,
+			      .cause = "the program was detached, but its pin "
+				       "could not be removed",
+			      .next = strf("rm %s", entry->pin));
 	return BIOCTL_OK;
 }
 
@@ -185,13 +182,15 @@ static int run(void *input)
 		err = BIOCTL_FAILED;
 	if (!err)
 		err = open_chain(&chain, args);
+	hold_signals();
 	if (!err && args->place.freeze)
 		err = freeze_filesystems(chain.dev, chain.device, &frozen);
 	if (err)
 		return err;
 	err = detach(&chain, args, done);
 	err |= thaw_filesystems(frozen, chain.device);
-	if (!err)
+	/* What was done is said also if something else failed. */
+	if (!err || json_array_size(done))
 		emit(json_pack("{s:o, s:o}", "device",
 			       json_string_or_null(chain.device), "detached",
 			       done),

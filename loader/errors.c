@@ -4,6 +4,7 @@
  * turns (operation, errno) into a cause and a next step.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bioctl.h"
@@ -222,7 +223,7 @@ static const struct row pin_rows[] = {
 	    "lacks CAP_BPF",
 	    "choose a path below a bpffs, usually /sys/fs/bpf" } },
 	{ EINVAL,
-	  { "the path is not in a bpffs",
+	  { "the path is not in a bpffs, or not in the one that bioctl uses",
 	    "choose a path below a bpffs, usually /sys/fs/bpf" } },
 	{ ENOENT,
 	  { "a directory of the path does not exist",
@@ -367,9 +368,55 @@ static void report_text(const struct failure *failure, const char *cause,
 		fprintf(stderr, "bioctl: %s\n", next);
 }
 
+static bool held;
+static struct failure *waiting;
+static unsigned int nr_waiting;
+
+static const char *copy(const char *text)
+{
+	return text ? strf("%s", text) : NULL;
+}
+
+static void keep(const struct failure *failure)
+{
+	struct failure *grown =
+		reallocarray(waiting, nr_waiting + 1, sizeof(*waiting));
+
+	if (!grown)
+		return;
+	waiting = grown;
+	waiting[nr_waiting++] = (struct failure){
+		.op = failure->op,
+		.what = copy(failure->what),
+		.device = copy(failure->device),
+		.err = failure->err,
+		.cause = copy(failure->cause),
+		.next = copy(failure->next),
+		.log = copy(failure->log),
+	};
+}
+
+void fail_hold(void)
+{
+	held = true;
+}
+
+void fail_release(void)
+{
+	held = false;
+	for (unsigned int i = 0; i < nr_waiting; i++)
+		fail_report(&waiting[i]);
+	nr_waiting = 0;
+}
+
 int fail_report(const struct failure *failure)
 {
 	struct explanation text = {};
+
+	if (held) {
+		keep(failure);
+		return BIOCTL_FAILED;
+	}
 
 	if (failure->err)
 		explain(failure->op, failure->err, &text);

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <mntent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -90,31 +89,94 @@ static int freeze_one(const char *mount, const char *device,
 	return BIOCTL_OK;
 }
 
+/*
+ * The device of a mounted filesystem: its st_dev, or for one that makes up a
+ * number of its own (btrfs) the node that was mounted. 0 if there is none.
+ */
+static dev_t device_of(const char *numbers, const char *source)
+{
+	unsigned int major_nr, minor_nr;
+	struct stat st;
+
+	if (sscanf(numbers, "%u:%u", &major_nr, &minor_nr) == 2 && major_nr)
+		return makedev(major_nr, minor_nr);
+	if (*source == '/' && !stat(source, &st) && S_ISBLK(st.st_mode))
+		return st.st_rdev;
+	return 0;
+}
+
+/* Octal escapes of /proc, in place. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++) {
+		if (*text == '\\' && strspn(text + 1, "01234567") >= 3) {
+			*to++ = (text[1] - '0') * 64 + (text[2] - '0') * 8 +
+				text[3] - '0';
+			text += 3;
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = '\0';
+}
+
+/*
+ * A line of mountinfo, see proc_pid_mountinfo(5): the fourth field from the
+ * hyphen on names the source.
+ */
+static bool parse_mount(char *line, char **mount, dev_t *dev)
+{
+	char *numbers, *source, *rest, *word;
+	unsigned int field = 0;
+
+	numbers = *mount = NULL;
+	for (word = strtok_r(line, " \n", &rest); word && strcmp(word, "-");
+	     word = strtok_r(NULL, " \n", &rest)) {
+		field++;
+		if (field == 3)
+			numbers = word;
+		else if (field == 5)
+			*mount = word;
+	}
+	if (!word || !*mount || !strtok_r(NULL, " \n", &rest))
+		return false;
+	source = strtok_r(NULL, " \n", &rest);
+	if (!source)
+		return false;
+	unescape(*mount);
+	unescape(source);
+	*dev = device_of(numbers, source);
+	return *dev;
+}
+
 /* Freezes all or, after a report, none. */
 int freeze_filesystems(dev_t dev, const char *device, struct frozen **frozen)
 {
-	FILE *mounts = setmntent("/proc/self/mounts", "re");
-	struct mntent *mount;
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL, *mount;
 	int err = BIOCTL_OK;
-	struct stat st;
+	size_t size = 0;
+	dev_t on;
 
 	*frozen = NULL;
 	if (!mounts)
-		return failed(.op = OP_FREEZE, .what = "/proc/self/mounts",
+		return failed(.op = OP_FREEZE, .what = "/proc/self/mountinfo",
 			      .device = device, .err = errno);
-	while (!err && (mount = getmntent(mounts))) {
-		if (mount->mnt_fsname[0] != '/' ||
-		    stat(mount->mnt_fsname, &st) || !S_ISBLK(st.st_mode) ||
-		    !is_above(st.st_rdev, dev))
-			continue;
-		err = freeze_one(mount->mnt_dir, device, frozen);
+	fail_hold();
+	while (!err && getline(&line, &size, mounts) > 0) {
+		if (parse_mount(line, &mount, &on) && is_above(on, dev))
+			err = freeze_one(mount, device, frozen);
 	}
-	endmntent(mounts);
+	free(line);
+	fclose(mounts);
 	if (err)
 		thaw_filesystems(*frozen, device);
 	return err;
 }
 
+/* Also tells what has failed since the freeze. */
 int thaw_filesystems(struct frozen *frozen, const char *device)
 {
 	int err = BIOCTL_OK;
@@ -133,5 +195,6 @@ int thaw_filesystems(struct frozen *frozen, const char *device)
 		free(frozen);
 		frozen = next;
 	}
+	fail_release();
 	return err;
 }

@@ -104,31 +104,53 @@ char *pin_attachment_name(const char *link_path)
 	return name;
 }
 
-/* Elsewhere directories could be made, but nothing could be pinned. */
+/*
+ * Elsewhere directories could be made, but nothing could be pinned; in another
+ * bpffs pin_scan() would not find it again.
+ */
 static bool is_in_bpffs(const char *dir)
 {
+	const char *root = bpffs_root();
 	char *path = strf("%s", dir);
+	bool inside;
 
 	while (*path && access(path, F_OK))
 		path = parent_of(path);
-	return is_bpffs(*path ? path : "/");
+	path = realpath(*path ? path : "/", NULL);
+	inside = path && root && is_bpffs(path) &&
+		 !strncmp(path, root, strlen(root)) &&
+		 (!path[strlen(root)] || path[strlen(root)] == '/');
+	free(path);
+	return inside;
 }
 
-static int make_parents(const char *dir, mode_t mode)
+/* *@made: the first that was not there, or NULL */
+static int make_parents(const char *dir, mode_t mode, char **made)
 {
 	char *path = strf("%s", dir);
 	int err = 0;
 
+	*made = NULL;
 	for (char *c = path + 1; !err && *c; c++) {
 		if (*c != '/')
 			continue;
 		*c = '\0';
-		if (mkdir(path, mode) && errno != EEXIST && access(path, F_OK))
+		if (!mkdir(path, mode))
+			*made = *made ? *made : strf("%s", path);
+		else if (errno != EEXIST && access(path, F_OK))
 			err = -errno;
 		*c = '/';
 	}
 	free(path);
 	return err;
+}
+
+static void remove_parents(const char *dir, const char *made)
+{
+	char *path = parent_of(dir);
+
+	while (made && strlen(path) >= strlen(made) && !rmdir(path))
+		path = parent_of(path);
 }
 
 /*
@@ -159,16 +181,18 @@ int pin_lock(void)
 
 int pin_make_dir(const char *dir)
 {
-	char *maps;
+	char *maps, *made;
 	int err;
 
 	if (!is_in_bpffs(dir))
 		return -EINVAL;
-	err = make_parents(dir, 0700);
-	if (err)
+	err = make_parents(dir, 0700, &made);
+	if (!err && mkdir(dir, 0700))
+		err = -errno;
+	if (err) {
+		remove_parents(dir, made);
 		return err;
-	if (mkdir(dir, 0700))
-		return -errno;
+	}
 	maps = strf("%s/" BIOCTL_PIN_MAPS, dir);
 	if (mkdir(maps, 0700)) {
 		err = -errno;
@@ -191,6 +215,15 @@ static void empty_dir(const char *dir)
 			unlinkat(dirfd(stream), file->d_name, 0);
 	}
 	closedir(stream);
+}
+
+/* Maps that a program had which was replaced. */
+void pin_forget_maps(const char *dir)
+{
+	char *maps = strf("%s/" BIOCTL_PIN_MAPS, dir);
+
+	empty_dir(maps);
+	free(maps);
 }
 
 /*

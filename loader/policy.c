@@ -180,8 +180,7 @@ int policy_open(struct policy *policy, const struct policy_args *args,
 	return BIOCTL_OK;
 }
 
-int policy_load(struct policy *policy, const struct policy_args *args,
-		const char *device)
+int policy_load(struct policy *policy, const char *device)
 {
 	char *log;
 	int err;
@@ -192,7 +191,7 @@ int policy_load(struct policy *policy, const struct policy_args *args,
 	if (err)
 		return failed(.op = OP_LOAD, .what = policy->name,
 			      .device = device, .err = -err, .log = log);
-	return target_fill(policy, args->targets, args->nr_targets, device);
+	return BIOCTL_OK;
 }
 
 void policy_close(struct policy *policy)
@@ -327,7 +326,7 @@ static int verify(void *input)
 		return err;
 	if (settings.verbose)
 		bpf_program__set_log_level(policy.program, 2);
-	err = policy_load(&policy, args, NULL);
+	err = policy_load(&policy, NULL);
 	if (!err)
 		emit(policy_json(&policy), verify_print);
 	policy_close(&policy);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* 'bioctl replace': each bio meets the old program or the new one. */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,21 +20,67 @@ static char *map_path(const char *dir, const struct bpf_map *map)
 	return strf("%s/" BIOCTL_PIN_MAPS "/%s", dir, bpf_map__name(map));
 }
 
-/* Maps of the same name go on being used, with what is in them. */
-static void keep_maps(const struct policy *policy, const char *dir)
+/* The kernel keeps the first 15 characters of a name. */
+static bool is_called(const struct bpf_map *map,
+		      const struct bpf_map_info *info)
 {
+	return map_is_named(map) &&
+	       !strncmp(info->name, bpf_map__name(map), sizeof(info->name) - 1);
+}
+
+static bool is_alike(const struct bpf_map *map, const struct bpf_map_info *info)
+{
+	return info->type == bpf_map__type(map) &&
+	       info->key_size == bpf_map__key_size(map) &&
+	       info->value_size == bpf_map__value_size(map) &&
+	       info->max_entries == bpf_map__max_entries(map);
+}
+
+static int keep_map(const struct policy *policy, __u32 id, const char *device)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
 	struct bpf_map *map;
+	int fd, err;
 
+	fd = bpf_map_get_fd_by_id(id);
+	if (fd < 0)
+		return failed(.op = OP_QUERY, .what = strf("map %u", id),
+			      .device = device, .err = -fd);
+	err = bpf_map_get_info_by_fd(fd, &info, &len);
 	bpf_object__for_each_map(map, policy->object) {
-		char *path;
-
-		if (!map_is_named(map))
+		if (err || !is_called(map, &info))
 			continue;
-		path = map_path(dir, map);
-		if (!access(path, F_OK))
-			bpf_map__set_pin_path(map, path);
-		free(path);
+		if (!is_alike(map, &info))
+			err = -EEXIST;
+		else
+			err = bpf_map__reuse_fd(map, fd);
 	}
+	close(fd);
+	if (err)
+		return failed(.op = OP_LOAD, .what = policy->name,
+			      .device = device, .err = -err,
+			      .cause = strf("it cannot go on with the old "
+					    "program's map '%s': its own is of "
+					    "another type or size",
+					    info.name),
+			      .next = "use --fresh-maps");
+	return BIOCTL_OK;
+}
+
+/* Maps of the same name go on being used, with what is in them. */
+static int keep_maps(const struct policy *policy, const struct entry *old,
+		     const char *device)
+{
+	__u32 ids[MAPS_MAX];
+	int nr = entry_maps(old, ids), err = BIOCTL_OK;
+
+	if (nr < 0)
+		return failed(.op = OP_QUERY, .what = entry_label(old),
+			      .device = device, .err = -nr);
+	for (int i = 0; !err && i < nr; i++)
+		err = keep_map(policy, ids[i], device);
+	return err;
 }
 
 /* The pins follow what the new program uses. */
@@ -44,18 +89,21 @@ static int pin_maps(const struct policy *policy, const char *dir,
 {
 	struct bpf_map *map;
 
+	pin_forget_maps(dir);
 	bpf_object__for_each_map(map, policy->object) {
 		char *path;
 		int err;
 
-		if (!map_is_named(map) || bpf_map__is_pinned(map))
+		if (!map_is_named(map))
 			continue;
 		path = map_path(dir, map);
-		unlink(path);
 		err = bpf_obj_pin(bpf_map__fd(map), path);
 		if (err)
 			return failed(.op = OP_PIN, .what = path,
-				      .device = device, .err = -err);
+				      .device = device, .err = -err,
+				      .cause = "the program was replaced, but "
+					       "a map of the new one could not "
+					       "be pinned");
 		free(path);
 	}
 	return BIOCTL_OK;
@@ -126,11 +174,12 @@ static void report(struct chain *chain, const struct entry *old,
 	chain_query(chain);
 	json_object_update_new(
 		result,
-		json_pack("{s:o, s:s, s:i, s:i, s:I, s:o, s:b, s:b}", "device",
+		json_pack("{s:o, s:o, s:i, s:i, s:I, s:o, s:b, s:b}", "device",
 			  json_string_or_null(chain->device), "attachment",
-			  entry_label(old), "old_id", old->prog_id, "link_id",
-			  old->link_id, "revision", (json_int_t)chain->revision,
-			  "pin", json_string_or_null(old->pin), "barrier",
+			  json_string_or_null(entry_label(old)), "old_id",
+			  old->prog_id, "link_id", old->link_id, "revision",
+			  (json_int_t)chain->revision, "pin",
+			  json_string_or_null(old->pin), "barrier",
 			  args->place.barrier, "kept_maps", !args->fresh_maps));
 	emit(result, replace_print);
 }
@@ -140,20 +189,26 @@ static int replace(struct chain *chain, const struct entry *old,
 {
 	char *dir = old->pin ? pin_dir_of_link(old->pin) : NULL;
 	struct frozen *frozen = NULL;
-	int err, pinned = BIOCTL_OK;
+	int err, filled, pinned = BIOCTL_OK;
 
-	if (dir && !args->fresh_maps)
-		keep_maps(policy, dir);
-	err = policy_load(policy, &args->policy, chain->device);
+	if (!args->fresh_maps && keep_maps(policy, old, chain->device))
+		return BIOCTL_FAILED;
+	err = policy_load(policy, chain->device);
 	if (!err && args->place.freeze)
 		err = freeze_filesystems(chain->dev, chain->device, &frozen);
 	if (err)
 		return err;
-	err = exchange(chain, old, policy, args);
+	/* A map that is kept is in use: nothing changes before the freeze. */
+	filled = target_fill(policy, args->policy.targets,
+			     args->policy.nr_targets, chain->device);
+	if (!filled)
+		err = exchange(chain, old, policy, args);
 	/* The change stands when the wait of a barrier ends early. */
-	if (dir && (!err || err == -ETIMEDOUT || err == -EINTR))
+	if (!filled && dir && (!err || gave_up(err)))
 		pinned = pin_maps(policy, dir, chain->device);
 	pinned |= thaw_filesystems(frozen, chain->device);
+	if (filled)
+		return filled;
 	if (err)
 		return failed(.op = OP_REPLACE, .what = entry_label(old),
 			      .device = chain->device, .err = -err);
@@ -169,16 +224,14 @@ static int run(void *input)
 	const struct entry *old;
 	struct policy policy;
 	struct chain chain;
-	sigset_t signals;
 	int err;
 
 	err = kernel_check();
 	if (err)
 		return err;
-	sigfillset(&signals);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
 	if (pin_lock() < 0 || chain_open(&chain, args->device))
 		return BIOCTL_FAILED;
+	hold_signals();
 	old = chain_find(&chain, args->old, OP_REPLACE);
 	if (!old || check_revision(&chain, args))
 		return BIOCTL_FAILED;

@@ -22,10 +22,15 @@ static int map_by_path_or_id(const char *map)
 	unsigned long long id;
 	int fd;
 
-	fd = parse_u64(map, &id) ? bpf_map_get_fd_by_id(id) : bpf_obj_get(map);
+	if (!parse_u64(map, &id))
+		fd = bpf_obj_get(map);
+	else if (id > UINT32_MAX)
+		fd = -ENOENT;
+	else
+		fd = bpf_map_get_fd_by_id(id);
 	if (fd < 0)
 		failed(.op = OP_QUERY, .what = map, .err = -fd,
-		       .cause = "there is no such map",
+		       .cause = fd == -ENOENT ? "there is no such map" : NULL,
 		       .next = "give the id or the pin of a map");
 	return fd;
 }
@@ -125,17 +130,24 @@ static int target_delete(int map_fd, const struct target *target,
 static int change(const struct target_args *args, bool add)
 {
 	json_t *keys = json_array();
+	struct target target;
+	int err = BIOCTL_OK;
 
-	for (unsigned int i = 0; i < args->nr_items; i++) {
+	/* Nothing is changed if one of them is not understood. */
+	for (unsigned int i = 0; i < args->nr_items; i++)
+		if (!target_parse(&target, args->items[i], add))
+			return target_bad(args->items[i], add);
+
+	for (unsigned int i = 0; !err && i < args->nr_items; i++) {
 		const char *item = args->items[i];
-		struct target target;
-		int fd, err;
+		int fd;
 
-		if (!target_parse(&target, item, add))
-			return target_bad(item, add);
+		target_parse(&target, item, add);
 		fd = open_map(args, target.map);
-		if (fd < 0)
-			return BIOCTL_FAILED;
+		if (fd < 0) {
+			err = BIOCTL_FAILED;
+			break;
+		}
 		if (add)
 			err = target_set(fd, &target,
 					 args->create ? BPF_NOEXIST : BPF_ANY,
@@ -143,14 +155,14 @@ static int change(const struct target_args *args, bool add)
 		else
 			err = target_delete(fd, &target, item, args->device);
 		close(fd);
-		if (err)
-			return err;
-		json_array_append_new(keys, json_integer(target.key));
+		if (!err)
+			json_array_append_new(keys, json_integer(target.key));
 	}
-	emit(json_pack("{s:s, s:o}", "action", add ? "added" : "deleted",
-		       "keys", keys),
-	     change_print);
-	return BIOCTL_OK;
+	if (!err || json_array_size(keys))
+		emit(json_pack("{s:s, s:o}", "action",
+			       add ? "added" : "deleted", "keys", keys),
+		     change_print);
+	return err;
 }
 
 static json_t *map_json(int fd)

@@ -24,12 +24,14 @@ struct test_args {
 static void *read_payload(const char *path, __u32 *size)
 {
 	void *data = xalloc(1, PAYLOAD_MAX);
-	ssize_t len = -1;
+	ssize_t len = -1, got = 0;
 	int fd, err;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		len = read(fd, data, PAYLOAD_MAX);
+	/* A pipe gives it in pieces. */
+	for (; fd >= 0 && (len = read(fd, data + got, PAYLOAD_MAX - got)) > 0;
+	     got += len)
+		;
 	err = errno;
 	if (fd >= 0)
 		close(fd);
@@ -38,7 +40,7 @@ static void *read_payload(const char *path, __u32 *size)
 		free(data);
 		return NULL;
 	}
-	*size = len;
+	*size = got;
 	return data;
 }
 
@@ -125,7 +127,10 @@ static int run(void *input)
 		err = policy_open(&policy, &args->policy, NULL);
 	if (err)
 		return err;
-	err = policy_load(&policy, &args->policy, NULL);
+	err = policy_load(&policy, NULL);
+	if (!err)
+		err = target_fill(&policy, args->policy.targets,
+				  args->policy.nr_targets, NULL);
 	if (!err)
 		err = ask(&policy, args);
 	policy_close(&policy);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Small things that every file needs. */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,4 +68,21 @@ const char *base_name(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
+}
+
+/*
+ * From where half of it would be worse than none or all: no frozen filesystem,
+ * no stray pin. Until then a bioctl that waits for another can be stopped.
+ */
+void hold_signals(void)
+{
+	sigset_t signals;
+
+	sigfillset(&signals);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+bool gave_up(int err)
+{
+	return err == -ETIMEDOUT || err == -EINTR;
 }

@@ -12,6 +12,13 @@ names() {
 	query '[.devices[].programs[].name] | join(" ")' list "$1"
 }
 
+# targets ARG...: KEY=DEVICE[:ro] of the maps that 'target list ARG...' shows.
+targets() {
+	query '[.maps[].targets[] | "\(.key)=\(.device)" +
+		(if .read_only then ":ro" else "" end)] | join(" ")' \
+		target list "$@"
+}
+
 expect_names() {
 	expect_eq "$1" "$(names "$2")" "$3"
 }

@@ -7,13 +7,6 @@ TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
 
-# targets ARG...: KEY=DEVICE[:ro] of the maps that 'target list ARG...' shows.
-targets() {
-	query '[.maps[].targets[] | "\(.key)=\(.device)" +
-		(if .read_only then ":ro" else "" end)] | join(" ")' \
-		target list "$@"
-}
-
 changes() {
 	local dev=$1 one=$2 two=$3
 
