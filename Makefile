@@ -89,7 +89,8 @@ shell: setup
 check: setup
 	@scripts/check
 
-install: tools
+# Not under sudo, if it has been done without: that has another cache.
+install: $(if $(wildcard $(OUT)/bin/bioctl),,tools)
 	@scripts/install
 
 clean:
