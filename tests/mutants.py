@@ -49,7 +49,7 @@ MUTANTS = [
      "abi/programs abi/test-run"),
     (K + "blk_prog.c",
      "kern->target && !blk_interposer_fits(kern->target, nr_sectors)",
-     "false", "path/partial abi/test-run"),
+     "false", "abi/programs"),
     (K + "blk_prog.c", "(u64)offset + to__sz > len", "false",
      "path/load-bytes"),
     (K + "blk_prog.c", "off + size > offsetof(struct bpf_bio, reserved)",

@@ -53,6 +53,18 @@ struct {
 	__type(value, struct timer_val);
 } timers SEC(".maps");
 
+struct locked_val {
+	struct bpf_spin_lock lock;
+	__u32 runs;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct locked_val);
+} locks SEC(".maps");
+
 /* What the programs have seen, and what they shall do. */
 __u64 seen_sector, seen_size, seen_bio, seen_cgroup, seen_cookie;
 __s64 seen_ret = -1;
@@ -128,6 +140,31 @@ int redirect(struct bpf_bio *ctx)
 		ret = bpf_redirect_map(&targets, 3, BPF_BIO_PASS);
 	seen_ret = ret;
 	return ret;
+}
+
+/* The chosen target has a say in where the bio may be divided. */
+SEC("?blk/submit")
+int redirect_partial(struct bpf_bio *ctx)
+{
+	int ret = bpf_redirect_map(&targets, in_key, BPF_BIO_PASS);
+
+	seen_ret = bpf_bio_accept_partial(ctx, in_accept);
+	return ret;
+}
+
+SEC("?blk/submit")
+int locked(struct bpf_bio *ctx)
+{
+	struct locked_val *val;
+	__u32 zero = 0;
+
+	val = bpf_map_lookup_elem(&locks, &zero);
+	if (!val)
+		return BPF_BIO_FAIL;
+	bpf_spin_lock(&val->lock);
+	seen_runs = ++val->runs;
+	bpf_spin_unlock(&val->lock);
+	return BPF_BIO_PASS;
 }
 
 /* Choosing a target and then something else has no effect. */

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * usage: abi_prog DEVICE OTHER
+ * usage: abi_prog DEVICE OTHER LARGE
  *
  * What programs get and can do that needs BTF: the bio behind the context,
  * cookies, redirecting, asynchronous callbacks, replaced programs. On DEVICE,
- * with OTHER as a target, and in test runs.
+ * with OTHER as a target, and in test runs. LARGE has blocks of 4096 bytes.
  */
 #include "abi_obj.h"
 
-static int dev, other;
+static int dev, other, large;
 
 static struct bpf_blk_stats stats(void)
 {
@@ -151,6 +151,48 @@ static void test_redirect(void)
 	close_prog(&o);
 }
 
+static void test_redirect_partial(void)
+{
+	static const struct {
+		const char *name;
+		__u32 key, accept;
+		int want;
+	} rows[] = {
+		{ "no target: 1 of 16 sectors", 3, 1, 0 },
+		{ "blocks of 512 bytes: 1 of 16", 0, 1, 0 },
+		{ "blocks of 4096 bytes: 1 of 16", 1, 1, -EINVAL },
+		{ "blocks of 4096 bytes: 12 of 16", 1, 12, -EINVAL },
+		{ "blocks of 4096 bytes: 8 of 16", 1, 8, 0 },
+	};
+	struct bpf_bio in = bio(BPF_BIO_OP_READ, 0, 16), out;
+	struct obj o = load_prog("abi_prog", "redirect_partial");
+	size_t i;
+
+	must(map_set(obj_map(&o, "targets"), 0, other), "set the target");
+	must(map_set(obj_map(&o, "targets"), 1, large), "set the target");
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		GLOBAL(&o, __u32, in_key) = rows[i].key;
+		GLOBAL(&o, __u32, in_accept) = rows[i].accept;
+		run_once(&o, &in, &out);
+		tap_eq(GLOBAL(&o, __s64, seen_ret), rows[i].want, rows[i].name);
+		tap_eq(out.nr_sectors, rows[i].want ? 16 : rows[i].accept,
+		       "its length");
+	}
+	close_prog(&o);
+}
+
+static void test_spin_lock(void)
+{
+	struct obj o = load_prog("abi_prog", "locked");
+
+	must(attach_prog(dev, o.fd, 0), "attach");
+	tap_errno(direct_io(dev, false), 0, "spin lock: a read");
+	tap_errno(direct_io(dev, false), 0, "spin lock: another");
+	tap_eq(GLOBAL(&o, __u32, seen_runs), 2, "spin lock: both counted");
+	must(detach_prog(dev, o.fd), "detach");
+	close_prog(&o);
+}
+
 static void test_global_function(void)
 {
 	struct bpf_bio in = bio(BPF_BIO_OP_READ, 0, 8), out;
@@ -262,14 +304,17 @@ static void test_freplace(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
-		die("usage: %s DEVICE OTHER", argv[0]);
+	if (argc != 4)
+		die("usage: %s DEVICE OTHER LARGE", argv[0]);
 	dev = must_open(argv[1], O_RDWR | O_DIRECT);
 	other = must_open(argv[2], O_RDWR);
+	large = must_open(argv[3], O_RDWR);
 	libbpf_set_print(NULL);
 	test_kern_ctx();
 	test_cookie();
 	test_redirect();
+	test_redirect_partial();
+	test_spin_lock();
 	test_global_function();
 	test_async();
 	test_context_as_memory();

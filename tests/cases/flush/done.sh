@@ -6,9 +6,26 @@ REQUIRES="cmd:jq"
 TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/flush.sh"
+. "$BLKI_ROOT/tests/lib/rule.sh"
 
 verdicts() {
 	bioctl -j list "$1" | jq ".devices[0].programs[-1].verdicts.$2.bios"
+}
+
+# flush_verdict VERDICT DEVICE TARGET: there is no sector to move, and the
+# source has to be flushed.
+flush_verdict() {
+	local verdict=$1 dev=$2 target=$3
+
+	rule_attach flush "$dev" "op=flush,verdict=$verdict,offset=8" \
+		"target=0:$target"
+	count_flushes "$dev" "$target"
+	ok "$verdict: an empty flush" fsync "$dev"
+	expect_flushed "$verdict: it is done where it was sent" "$dev=1" \
+		"$target=0"
+	expect_eq "$verdict: it counts as passed" "$(rule stats flush)" \
+		"pass=1/0 "
+	rule_detach flush
 }
 
 test_run() {
@@ -38,4 +55,7 @@ test_run() {
 	expect_eq "and counts as passed" "$(verdicts "$dev" pass)" 3
 	expect_eq "not as done" "$(verdicts "$dev" "done")" 3
 	must bioctl detach "$dev" --all
+
+	flush_verdict remap "$dev" "$target"
+	flush_verdict redirect "$dev" "$target"
 }

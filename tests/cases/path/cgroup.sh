@@ -33,6 +33,27 @@ check_writeback() {
 		"$(grep "op=write " "$TMP/log" | grep -cv "cgroup=$id ")" 0
 }
 
+# The parts of a bio that is divided are charged to its cgroup and have its
+# priority, as the target's program sees.
+check_parts() {
+	local source=$1 group=$2 id=$3 target
+
+	target=$(new_null_blk)
+	rule_attach parts "$source" "verdict=redirect,op=write,accept=2" \
+		"target=0:$target"
+	rule_attach seen "$target"
+	must in_cgroup "$group" ionice -c 2 -n 6 dd if=/dev/zero of="$source" \
+		bs=4k count=1 oflag=direct status=none
+	rule log seen >"$TMP/log"
+	sed 's/^/# /' "$TMP/log"
+	expect_eq "four parts of the cgroup" \
+		"$(grep -c "op=write .*cgroup=$id " "$TMP/log")" 4
+	expect_eq "four parts of its priority" \
+		"$(grep -c "ioprio=0x4006 " "$TMP/log")" 4
+	rule_detach parts
+	rule_detach seen
+}
+
 test_run() {
 	local null dm one two inner root id1 id2
 
@@ -73,4 +94,5 @@ test_run() {
 	expect_eq "of the root" "$(rule_count cg "op=write .*cgroup=$root ")" 1
 	check_writeback "$null" "$two" "$id2"
 	rule_detach cg
+	check_parts "$null" "$one" "$id1"
 }

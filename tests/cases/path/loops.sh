@@ -56,6 +56,8 @@ check_mutual() {
 		"$(stat_of there refused.loop)" 1
 	expect_match "the message names the device" "$(dmesg)" \
 		"${a##*/}: blk_interposer: program [0-9]+: .*redirected too often"
+	expect_match "and both that redirect" "$(dmesg)" \
+		"${a##*/}: blk_interposer: redirect to ${b##*/} is one of a loop"
 	expect_error "so does a write to B" "Input/output error" write_one "$b"
 	expect_eq "counted there" "$(stat_of back refused.loop)" 1
 	rule_detach there
