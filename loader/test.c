@@ -23,7 +23,7 @@ struct test_args {
 /* Returns the payload and its size; NULL after a report. */
 static void *read_payload(const char *path, __u32 *size)
 {
-	void *data = xalloc(1, PAYLOAD_MAX);
+	char *data = xalloc(1, PAYLOAD_MAX);
 	ssize_t len = -1, got = 0;
 	int fd, err;
 
