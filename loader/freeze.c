@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libmount/libmount.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,87 +91,42 @@ static int freeze_one(const char *mount, const char *device,
 }
 
 /*
- * The device of a mounted filesystem: its st_dev, or for one that makes up a
- * number of its own (btrfs) the node that was mounted. 0 if there is none.
+ * The device of a mounted filesystem: its own number, or for one that makes
+ * one up (btrfs) that of the node that was mounted. 0 if there is none.
  */
-static dev_t device_of(const char *numbers, const char *source)
+static dev_t device_of(struct libmnt_fs *fs)
 {
-	unsigned int major_nr, minor_nr;
+	const char *source = mnt_fs_get_srcpath(fs);
+	dev_t dev = mnt_fs_get_devno(fs);
 	struct stat st;
 
-	if (sscanf(numbers, "%u:%u", &major_nr, &minor_nr) == 2 && major_nr)
-		return makedev(major_nr, minor_nr);
-	if (*source == '/' && !stat(source, &st) && S_ISBLK(st.st_mode))
-		return st.st_rdev;
-	return 0;
-}
-
-/* Octal escapes of /proc, in place. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (; *text; text++) {
-		if (*text == '\\' && strspn(text + 1, "01234567") >= 3) {
-			*to++ = (text[1] - '0') * 64 + (text[2] - '0') * 8 +
-				text[3] - '0';
-			text += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-}
-
-/*
- * A line of mountinfo, see proc_pid_mountinfo(5): the fourth field from the
- * hyphen on names the source.
- */
-static bool parse_mount(char *line, char **mount, dev_t *dev)
-{
-	char *numbers, *source, *rest, *word;
-	unsigned int field = 0;
-
-	numbers = *mount = NULL;
-	for (word = strtok_r(line, " \n", &rest); word && strcmp(word, "-");
-	     word = strtok_r(NULL, " \n", &rest)) {
-		field++;
-		if (field == 3)
-			numbers = word;
-		else if (field == 5)
-			*mount = word;
-	}
-	if (!word || !*mount || !strtok_r(NULL, " \n", &rest))
-		return false;
-	source = strtok_r(NULL, " \n", &rest);
-	if (!source)
-		return false;
-	unescape(*mount);
-	unescape(source);
-	*dev = device_of(numbers, source);
-	return *dev;
+	if (major(dev))
+		return dev;
+	return source && !stat(source, &st) && S_ISBLK(st.st_mode) ?
+		       st.st_rdev :
+		       0;
 }
 
 /* Freezes all or, after a report, none. */
 int freeze_filesystems(dev_t dev, const char *device, struct frozen **frozen)
 {
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL, *mount;
+	struct libmnt_table *mounts =
+		mnt_new_table_from_file("/proc/self/mountinfo");
+	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs;
 	int err = BIOCTL_OK;
-	size_t size = 0;
-	dev_t on;
 
 	*frozen = NULL;
-	if (!mounts)
+	if (!mounts || !iter)
 		return failed(.op = OP_FREEZE, .what = "/proc/self/mountinfo",
 			      .device = device, .err = errno);
 	fail_hold();
-	while (!err && getline(&line, &size, mounts) > 0) {
-		if (parse_mount(line, &mount, &on) && is_above(on, dev))
-			err = freeze_one(mount, device, frozen);
+	while (!err && !mnt_table_next_fs(mounts, iter, &fs)) {
+		if (is_above(device_of(fs), dev))
+			err = freeze_one(mnt_fs_get_target(fs), device, frozen);
 	}
-	free(line);
-	fclose(mounts);
+	mnt_free_iter(iter);
+	mnt_unref_table(mounts);
 	if (err)
 		thaw_filesystems(*frozen, device);
 	return err;

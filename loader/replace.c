@@ -33,7 +33,9 @@ static bool is_alike(const struct bpf_map *map, const struct bpf_map_info *info)
 	return info->type == bpf_map__type(map) &&
 	       info->key_size == bpf_map__key_size(map) &&
 	       info->value_size == bpf_map__value_size(map) &&
-	       info->max_entries == bpf_map__max_entries(map);
+	       /* libbpf fills in a 0 when it creates the map. */
+	       (!bpf_map__max_entries(map) ||
+		info->max_entries == bpf_map__max_entries(map));
 }
 
 static int keep_map(const struct policy *policy, __u32 id, const char *device)
@@ -41,6 +43,7 @@ static int keep_map(const struct policy *policy, __u32 id, const char *device)
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info);
 	struct bpf_map *map;
+	bool alike = true;
 	int fd, err;
 
 	fd = bpf_map_get_fd_by_id(id);
@@ -51,15 +54,17 @@ static int keep_map(const struct policy *policy, __u32 id, const char *device)
 	bpf_object__for_each_map(map, policy->object) {
 		if (err || !is_called(map, &info))
 			continue;
-		if (!is_alike(map, &info))
-			err = -EEXIST;
-		else
+		alike = is_alike(map, &info);
+		if (alike)
 			err = bpf_map__reuse_fd(map, fd);
 	}
 	close(fd);
 	if (err)
+		return failed(.op = OP_QUERY, .what = strf("map %u", id),
+			      .device = device, .err = -err);
+	if (!alike)
 		return failed(.op = OP_LOAD, .what = policy->name,
-			      .device = device, .err = -err,
+			      .device = device,
 			      .cause = strf("it cannot go on with the old "
 					    "program's map '%s': its own is of "
 					    "another type or size",

@@ -7,6 +7,18 @@ TIMEOUT=120
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
 
+# hold DEVICE: a program that belongs to a process, HOLDER
+hold() {
+	bioctl attach "$1" count --transient >"$TMP/transient" &
+	HOLDER=$!
+	must wait_for "$(scaled 10)" grep -q attached "$TMP/transient"
+}
+
+end_hold() {
+	kill "$HOLDER"
+	expect_end "who holds a program takes it off" "$HOLDER" 0
+}
+
 # What is attached by another tool has maps, too.
 keeps_maps() {
 	local dev=$1 one=$2
@@ -58,7 +70,7 @@ pins() {
 }
 
 partly() {
-	local dev=$1 one=$2 holder
+	local dev=$1 one=$2
 
 	must bioctl attach "$dev" redirect --target "0=$one"
 	expect_status "a target that makes no sense" 2 bioctl target add \
@@ -68,31 +80,25 @@ partly() {
 		>"$TMP/out" && fail "a target that is not there"
 	expect_eq "what was added is said" "$(jq -sc 'map(.keys // empty)' \
 		"$TMP/out")" "[[1]]"
-	bioctl attach "$dev" count --transient >"$TMP/transient" &
-	holder=$!
-	must wait_for "$(scaled 10)" grep -q attached "$TMP/transient"
+	hold "$dev"
 	bioctl -j detach "$dev" --all >"$TMP/out" && fail "one is held"
 	expect_eq "what was detached is said" \
 		"$(jq -sc 'map(.detached // empty | map(.name))' "$TMP/out")" \
 		'[["redirect"]]'
-	kill "$holder"
-	wait "$holder" || true
+	end_hold
 	expect_eq "all are gone" "$(names "$dev")" ""
 }
 
 # An error is not written to what is frozen.
 error_while_frozen() {
-	local disk=$1 dir=$2 holder
+	local disk=$1 dir=$2
 
-	bioctl attach "$disk" count --transient >"$TMP/transient" &
-	holder=$!
-	must wait_for "$(scaled 10)" grep -q attached "$TMP/transient"
+	hold "$disk"
 	expect_status "an error while the filesystem is frozen" 1 \
 		timeout "$(scaled 20)" bash -c \
 		"bioctl detach $disk count --freeze 2>$dir/errors"
 	expect_match "is in a file of it" "$(cat "$dir/errors")" "is not pinned"
-	kill "$holder"
-	wait "$holder" || true
+	end_hold
 }
 
 detach_waits() {

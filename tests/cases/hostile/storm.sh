@@ -114,11 +114,9 @@ remove_target() {
 }
 
 query() {
-	bpftool -j link show >"$TMP/links"
-	bpftool -j blk show >"$TMP/blk"
-	bioctl --json list >"$TMP/list"
-	bioctl --json stats >"$TMP/stats" || true
-	cat /proc/[0-9]*/fdinfo/* >"$TMP/fdinfo" 2>/dev/null || true
+	cat /proc/[0-9]*/fdinfo/* >"$TMP/fdinfo" 2>/dev/null
+	bpftool -j link show >"$TMP/links" && bpftool -j blk show >"$TMP/blk" &&
+		bioctl --json list >"$TMP/list"
 }
 
 export -f freeze_queue suspend_dm rescan on_partition remove_target query

@@ -45,7 +45,7 @@ expect_gives_up() {
 }
 
 test_run() {
-	local attached replaced with pid_attach pid_replace pid_link a b c
+	local attached replaced with pid_attach pid_detach pid_link a b c
 
 	stuck_source attach
 	attached=$SOURCE
@@ -60,7 +60,7 @@ test_run() {
 	must bpftool prog attach id "$b" blk_submit dev "$replaced"
 	bpftool prog detach id "$b" blk_submit dev "$replaced" barrier \
 		>"$TMP/detach.out" 2>&1 &
-	pid_replace=$!
+	pid_detach=$!
 
 	stuck_source link
 	with=$SOURCE
@@ -70,7 +70,7 @@ test_run() {
 	pid_link=$!
 
 	expect_gives_up attach "$pid_attach"
-	expect_gives_up detach "$pid_replace"
+	expect_gives_up detach "$pid_detach"
 	expect_gives_up link "$pid_link"
 	expect_eq "attach: the program is there" "$(ids "$attached" |
 		grep -cw "$a")" 1
