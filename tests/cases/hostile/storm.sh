@@ -115,8 +115,9 @@ remove_target() {
 
 query() {
 	cat /proc/[0-9]*/fdinfo/* >"$TMP/fdinfo" 2>/dev/null
-	bpftool -j link show >"$TMP/links" && bpftool -j blk show >"$TMP/blk" &&
-		bioctl --json list >"$TMP/list"
+	# Gives up when a link goes while it is being shown.
+	bpftool -j link show >"$TMP/links"
+	bpftool -j blk show >"$TMP/blk" && bioctl --json list >"$TMP/list"
 }
 
 export -f freeze_queue suspend_dm rescan on_partition remove_target query
