@@ -123,6 +123,8 @@ MUTANTS = [
     (B + "place.c", "(bv.bv_offset | bv.bv_len) & mask",
      "bv.bv_offset & mask", "path/dma-align"),
     (B + "redirect.c", "bio_clear_polled(bio);", "", "path/redirect-ops"),
+    (B + "split.c", "bio_clear_polled(front);", "", "path/redirect-ops"),
+    (B + "split.c", "bio_clear_polled(bio);", "", "path/redirect-ops"),
     (B + "redirect.c",
      "bdev_stable_writes(to) && !bdev_stable_writes(from)", "false",
      "path/refused"),

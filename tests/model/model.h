@@ -305,11 +305,14 @@ int route_flush(struct router *r, int version, int dev);
  * @dirty: by target: written to since the last flush; the thread + 2, or 1 if
  *	that was in an earlier round
  * @may: by device: targets that its programs may have chosen
- * @exact: what is not in @dirty is clean
+ * @late: targets that a flush before the close of another may get to: it goes
+ *	on after the change has returned, so they may be clean at any time
+ * @exact: what is not in @dirty is clean, and changes wait for such flushes
  */
 struct caches {
 	__u32 used[MAX_DEVS];
 	__u32 may[MAX_DEVS];
+	__u32 late;
 	bool exact;
 	__u8 dirty[MAX_DEVS];
 };
@@ -327,6 +330,8 @@ struct flushed {
 	int nr_errors;
 };
 
+/* Is a flush of target @dev sure to be sent? @thread: of struct caches, or -1 */
+bool flush_due(const struct caches *c, int dev, int thread);
 /* true: it is sure to fail */
 bool flush_reach(const struct caches *c, struct router *r, int version, int dev,
 		 int thread, struct flushed *out);

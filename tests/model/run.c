@@ -412,7 +412,7 @@ static int closed_dirty(const struct step *s, const struct config *old)
 	int dev = s->verb == DO_SLOT ? old->progs[s->prog].slots[s->key].dev :
 				       -1;
 
-	if (dev < 0 || world.caches.dirty[dev] != 1 ||
+	if (dev < 0 || !flush_due(&world.caches, dev, -1) ||
 	    config_has_target(&world.versions[0], dev) ||
 	    !layout.devs[whole_of(dev)].counts)
 		return -1;

@@ -158,6 +158,11 @@ static void run_all(int percent)
 	tap(!bad_write, "writes of many parts");
 	tap(!bad_flush, "flushes");
 	tap(!bad_read, "what was written is there");
+	if (percent < 100)
+		return;
+	/* With no allocation at all the reserve does not last for its parts. */
+	tap(again, "a write that may not wait is to be tried again");
+	tap(stats_of(&p).refused[BPF_BIO_REFUSED_NOWAIT], "which is counted");
 }
 
 int main(int argc, char **argv)

@@ -143,6 +143,16 @@ check_polled() {
 		"first=0,last=2047,verdict=remap,offset=2048,accept=4"
 	ok "polled reads can be remapped and divided" "${fio[@]}"
 	rule_detach polled
+	rule_attach there "$polls"
+	rule_attach polled "$dev" "target=0:$polls" "$FIRST_MIB,accept=4"
+	ok "polled reads can be divided, and their parts redirected" "${fio[@]}"
+	rule log there >"$TMP/rule-log"
+	expect_num "the parts arrive" \
+		"$(grep -c "op=read .*nr=4 " "$TMP/rule-log")" -ge 16
+	expect_eq "and none is polled: nobody could poll for all" \
+		"$(grep -cE "flags=0x1[08]0 " "$TMP/rule-log")" 0
+	rule_detach polled
+	rule_detach there
 }
 
 test_run() {
