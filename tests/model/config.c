@@ -57,6 +57,20 @@ bool config_has_target(const struct config *c, int dev)
 	return false;
 }
 
+int config_targets(const struct config *c)
+{
+	/* real_backend keeps one. */
+	__u32 seen[2] = { [true] = 1 };
+	int p, k;
+
+	for (p = 0; p < MAX_PROGS; p++)
+		for (k = 0; k < MAX_KEYS; k++)
+			if (c->progs[p].slots[k].dev >= 0)
+				seen[c->progs[p].slots[k].ro] |=
+					1U << c->progs[p].slots[k].dev;
+	return __builtin_popcount(seen[0]) + __builtin_popcount(seen[1]);
+}
+
 /* What I/O gets to: [0] without, [1] with a stack on the way */
 struct walk {
 	const struct config *c;

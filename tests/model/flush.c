@@ -59,14 +59,6 @@ static bool flush_below(struct walk *w, int disk, bool sure)
 	return fails;
 }
 
-bool flush_due(const struct caches *c, int dev, int thread)
-{
-	if (c->late & (1U << dev) && !c->exact)
-		return false;
-	return c->dirty[dev] == 1 ||
-	       (thread >= 0 && c->dirty[dev] == thread + 2);
-}
-
 static bool flush_targets(struct walk *w, int dev, bool sure)
 {
 	const struct caches *c = w->c;
@@ -75,7 +67,8 @@ static bool flush_targets(struct walk *w, int dev, bool sure)
 	int i;
 
 	for (i = 0; i < layout.nr; i++) {
-		due = reach & (1U << i) && flush_due(c, i, w->thread);
+		due = reach & (1U << i) &&
+		      (c->dirty[i] == 1 || c->dirty[i] == w->thread + 2);
 		if (due || (!c->exact && (reach | may) & (1U << i))) {
 			fails |= flush_below(w, whole_of(i), sure && due);
 			if (due)
@@ -147,8 +140,6 @@ void world_forget_targets(struct world *w)
 		if (!(w->targets & (1U << i)))
 			continue;
 		w->targets &= ~(1U << i);
-		w->caches.late |= reached(w->caches.used, i) |
-				  reached(w->caches.may, i);
 		w->caches.dirty[i] = 0;
 		world_clean(w, i, -1);
 		for (k = 0; k < layout.nr; k++)

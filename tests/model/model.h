@@ -223,6 +223,8 @@ int config_apply(struct config *c, const struct step *s);
 /* Disks that I/O to a disk may get to */
 __u32 config_reach(const struct config *c, int disk);
 bool config_has_target(const struct config *c, int dev);
+/* How many are open: slots with the same device and mode share one. */
+int config_targets(const struct config *c);
 
 /* trace.c */
 void trace_add(struct trace *t, const struct step *s);
@@ -305,14 +307,11 @@ int route_flush(struct router *r, int version, int dev);
  * @dirty: by target: written to since the last flush; the thread + 2, or 1 if
  *	that was in an earlier round
  * @may: by device: targets that its programs may have chosen
- * @late: targets that a flush before the close of another may get to: it goes
- *	on after the change has returned, so they may be clean at any time
- * @exact: what is not in @dirty is clean, and changes wait for such flushes
+ * @exact: what is not in @dirty is clean
  */
 struct caches {
 	__u32 used[MAX_DEVS];
 	__u32 may[MAX_DEVS];
-	__u32 late;
 	bool exact;
 	__u8 dirty[MAX_DEVS];
 };
@@ -330,8 +329,6 @@ struct flushed {
 	int nr_errors;
 };
 
-/* Is a flush of target @dev sure to be sent? @thread: of struct caches, or -1 */
-bool flush_due(const struct caches *c, int dev, int thread);
 /* true: it is sure to fail */
 bool flush_reach(const struct caches *c, struct router *r, int version, int dev,
 		 int thread, struct flushed *out);
@@ -445,6 +442,8 @@ __u64 stamp_of(const struct step *s, __u64 sector);
  * @io: carries out a step of I/O; @found for a read
  * @flushes: that a leaf has done so far
  * @counts: of an attached program
+ * @settle: targets are closed after the change: waits until so many are left;
+ *	false: it takes too long
  * @read: stamps on a leaf, below the programs
  * @threads: @io can be called by several at the same time
  */
@@ -456,6 +455,7 @@ struct backend {
 	int (*io)(const struct step *s, int thread, __u64 *found);
 	__u64 (*flushes)(int leaf);
 	void (*counts)(int prog, struct counts *counts);
+	bool (*settle)(int targets);
 	void (*read)(int leaf, __u64 sector, __u32 nr, __u64 *found);
 	bool threads;
 };

@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "model.h"
@@ -264,24 +263,29 @@ static void compare_chunk(int leaf, __u32 first)
 	struct cell *c = &world.cells[leaf][first];
 	__u64 found[CHUNK];
 	__u32 k, nr = CHUNK;
-	bool said = false;
+	__u32 wrong = 0, last = 0;
 
 	if (first + nr > layout.devs[leaf].window)
 		nr = layout.devs[leaf].window - first;
 	backend->read(leaf, first, nr, found);
 	for (k = 0; k < nr; k++, c++) {
 		if (!cell_allows(c, found[k])) {
-			good = false;
-			if (!said) {
+			if (!wrong++) {
 				fprintf(say,
 					"# device %d (%s) sector %u:", leaf,
 					layout.devs[leaf].path, first + k);
 				print_difference(c, found[k]);
 			}
-			said = true;
+			last = first + k;
 		}
 		cell_set(c, found[k]);
 	}
+	if (!wrong)
+		return;
+	good = false;
+	if (wrong > 1)
+		fprintf(say, "# and %u more up to sector %u\n", wrong - 1,
+			last);
 }
 
 static void compare(bool all)
@@ -366,6 +370,15 @@ static void check_counts(const struct counts *from)
 	}
 }
 
+/* What was closed has been flushed then, which later flushes rely on. */
+static void settle(void)
+{
+	if (backend->settle(config_targets(&world.versions[0])))
+		return;
+	good = false;
+	fprintf(say, "# targets are not closed\n");
+}
+
 static void play_round(const struct step *steps, int nr)
 {
 	struct counts from[MAX_PROGS];
@@ -394,16 +407,9 @@ static void play_round(const struct step *steps, int nr)
 	compare(false);
 	world.versions[0] = world.versions[world.nr_versions - 1];
 	world.nr_versions = 1;
+	settle();
 	world_forget_targets(&world);
 	plan_forget(&world);
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 /* The device that this step closes for redirects, if it has to be flushed. */
@@ -412,7 +418,7 @@ static int closed_dirty(const struct step *s, const struct config *old)
 	int dev = s->verb == DO_SLOT ? old->progs[s->prog].slots[s->key].dev :
 				       -1;
 
-	if (dev < 0 || !flush_due(&world.caches, dev, -1) ||
+	if (dev < 0 || world.caches.dirty[dev] != 1 ||
 	    config_has_target(&world.versions[0], dev) ||
 	    !layout.devs[whole_of(dev)].counts)
 		return -1;
@@ -424,7 +430,6 @@ static void configure(const struct step *s)
 	static struct config old;
 	int want, got, leaf;
 	__u64 flushes = 0;
-	double until;
 
 	old = world.versions[0];
 	want = config_apply(&world.versions[0], s);
@@ -444,20 +449,15 @@ static void configure(const struct step *s)
 		print_step(s);
 		fprintf(say, "# ended with %d, expected %d\n", got, want);
 	}
-	if (leaf < 0) {
-		world_forget_targets(&world);
-		return;
-	}
-	run_stats.closes++;
-	for (until = now() + 5; backend->flushes(leaf) <= flushes;) {
-		if (!backend->threads || now() > until) {
+	settle();
+	if (leaf >= 0) {
+		run_stats.closes++;
+		if (backend->flushes(leaf) <= flushes) {
 			good = false;
 			print_step(s);
 			fprintf(say, "# device %d was closed without a flush\n",
 				leaf);
-			break;
 		}
-		usleep(500);
 	}
 	world_forget_targets(&world);
 }

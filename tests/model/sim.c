@@ -37,6 +37,13 @@ static void sim_reset(bool *const *touched)
 	sim_open(sim.fault);
 }
 
+/* Targets are closed at once. */
+static bool sim_settle(int targets)
+{
+	(void)targets;
+	return true;
+}
+
 static void sim_close_targets(void)
 {
 	int i, k;
@@ -173,5 +180,6 @@ const struct backend sim_backend = {
 	.io = sim_io,
 	.flushes = sim_flushes,
 	.counts = sim_counts,
+	.settle = sim_settle,
 	.read = sim_read,
 };
