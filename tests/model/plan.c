@@ -282,9 +282,9 @@ static void expect_write(struct world *w, struct plan *p,
 	 * io_uring may not wait either: where one part of a bio fails, another
 	 * may have ended with EAGAIN, which nobody is told then.
 	 */
-	bool sure = s->op != IO_DISCARD && s->way != WAY_NOWAIT &&
-		    ((s->op != IO_ZERO && s->way != WAY_URING) ||
-		     !p->nr_errors);
+	bool sure =
+		s->op != IO_DISCARD && s->way != WAY_NOWAIT &&
+		((s->op != IO_ZERO && s->way != WAY_URING) || !p->nr_errors);
 	__u64 stamp;
 	bool all;
 	__u32 k;

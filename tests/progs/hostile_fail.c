@@ -9,6 +9,11 @@
  * FRESH is made anew by writing 0 and 1 to the file POWER: what a disk has for
  * its programs is allocated once.
  */
+#include <dirent.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <linux/dm-ioctl.h>
+
 #include "hostile_fail.h"
 #include "hostile_zoo.h"
 
@@ -249,6 +254,81 @@ static int test_run(void)
 	return sys_bpf(BPF_PROG_TEST_RUN, &attr);
 }
 
+static int dm_control = -1;
+
+/* Not libdevmapper: what it allocates by itself is not asked about. */
+static struct {
+	struct dm_ioctl head;
+	struct dm_target_spec target;
+	char params[64];
+} dm;
+
+static int dm_call(unsigned long call)
+{
+	memset(&dm.head, 0, sizeof(dm.head));
+	dm.head.version[0] = DM_VERSION_MAJOR;
+	dm.head.data_size = sizeof(dm);
+	dm.head.data_start = sizeof(dm.head);
+	snprintf(dm.head.name, sizeof(dm.head.name), "hostile_fail");
+	dm.head.target_count = call == DM_TABLE_LOAD;
+	return ioctl(dm_control, call, &dm) ? -errno : 0;
+}
+
+static void dm_open(void)
+{
+	dm_control = must_open("/dev/mapper/control", O_RDWR);
+	must(dm_call(DM_DEV_CREATE), "create a dm device");
+}
+
+static void dm_close(void)
+{
+	must(dm_call(DM_DEV_REMOVE), "remove the dm device");
+	close(dm_control);
+}
+
+static unsigned int holders(void)
+{
+	unsigned int nr = 0;
+	char path[64];
+	struct stat st;
+	DIR *dir;
+
+	fstat(things[DEV], &st);
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders",
+		 major(st.st_rdev), minor(st.st_rdev));
+	dir = opendir(path);
+	if (!dir)
+		die("%s: %s", path, strerror(errno));
+	while (readdir(dir))
+		nr++;
+	closedir(dir);
+	return nr - 2;
+}
+
+/* dm asks the device's programs for circles, and must be told ENOMEM. */
+static int load_table(void)
+{
+	struct stat st;
+
+	fstat(things[DEV], &st);
+	memset(&dm.target, 0, sizeof(dm.target));
+	dm.target.length = 2048;
+	strcpy(dm.target.target_type, "linear");
+	snprintf(dm.params, sizeof(dm.params), "%u:%u 0", major(st.st_rdev),
+		 minor(st.st_rdev));
+	return dm_call(DM_TABLE_LOAD);
+}
+
+static void undo_load_table(int ret)
+{
+	(void)ret;
+	if (holders() != 1)
+		die("the device has no holder");
+	must(dm_call(DM_TABLE_CLEAR), "clear the table");
+	if (holders())
+		die("the device keeps its holder");
+}
+
 static const struct op {
 	const char *name;
 	int (*call)(void);
@@ -279,6 +359,7 @@ static const struct op {
 	  (void (*)(void))update_map, MAY_FAIL },
 	{ "look up in map", look_up, undo_nothing, NULL, FAILS },
 	{ "test run", test_run, undo_nothing, NULL, FAILS },
+	{ "load a dm table", load_table, undo_load_table, NULL, FAILS },
 };
 
 struct tally {
@@ -309,7 +390,7 @@ static bool fail_one(const struct op *op, int n, struct tally *t)
 		printf("# %s, allocation %d: %d %s\n", op->name, n, ret,
 		       strerrorname_np(-ret) ?: "?");
 	}
-	if (!state_stays(&before, &after) ||
+	if (!state_stays(&before, &after) || holders() ||
 	    (fresh >= 0 && must_query(fresh).count)) {
 		t->changed++;
 		printf("# %s, allocation %d: something changed\n", op->name, n);
@@ -349,12 +430,14 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	open_things(argv[1], argv[2], argv[0]);
 	spare_map = new_blkdev_map(1);
+	dm_open();
 	open_fail_nth();
 	for (i = 0; i < ARRAY_SIZE(ops); i++)
 		fail_all(&ops[i]);
 	tap(!direct_io(things[DEV_RDWR], true) &&
 		    !direct_io(things[DEV_RDWR], false),
 	    "I/O works");
+	dm_close();
 	close(spare_map);
 	close_things();
 	tap(census_becomes(&nothing), "no program, link or map is left over");
