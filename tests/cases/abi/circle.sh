@@ -148,12 +148,14 @@ check_closing() {
 
 	dm=$(new_dm closing "0 16384 linear $a 0")
 	rule_attach ab "$a" "$ALL,fallback=0" "target=0:$b"
+	must dmsetup suspend --noudevsync --noflush --nolockfs "$b"
 	read_one "$a" &
 	reader=$!
 	wait_for "$(scaled 10)" is_redirected ab
 	must rule untarget ab 0
 	expect_error "B to dm on A, bios of A in B" ELOOP \
 		rule attach refused "$b" "$ALL" "target=0:$dm"
+	must dmsetup resume --noudevsync "$b"
 	must wait "$reader"
 	at_exit rm -rf /sys/fs/bpf/ba
 	expect_within "when they have ended it is taken" "$(scaled 10)" \
@@ -172,6 +174,6 @@ test_run() {
 	check_partitions "$(disk 0)" "$(disk 1)" "${disks[2]}"
 	check_dm_later "${disks[@]:3:3}"
 	check_md_later "${disks[@]:6:4}"
-	check_closing "${disks[0]}" "$(new_null_blk size=16 irqmode=2 \
-		completion_nsec=3000000000)"
+	check_closing "${disks[0]}" \
+		"$(new_dm slow "0 16384 linear ${disks[1]} 0")"
 }

@@ -87,7 +87,7 @@ transient() {
 	bioctl -j attach "$dev" protect --transient >"$TMP/out" &
 	pid=$!
 	expect_within "transient reports when it is attached" 20 \
-		jq -e '.transient and .pin == null' "$TMP/out"
+		jq -es '.[0] | .transient and .pin == null' "$TMP/out"
 	expect_fail "and is in charge" write_sector "$dev" 0
 	expect_refused "and is not ours to detach" null "belongs to a process" \
 		detach "$dev" protect
@@ -97,7 +97,7 @@ transient() {
 
 	bioctl -j attach "$dev" protect --transient >"$TMP/out" &
 	pid=$!
-	expect_within "again" 20 jq -e .transient "$TMP/out"
+	expect_within "again" 20 jq -es '.[0].transient' "$TMP/out"
 	kill -KILL "$pid"
 	expect_end "killed" "$pid" 137
 	expect_within "killed, it is gone, too" 10 nothing_attached "$dev"

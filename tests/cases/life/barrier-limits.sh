@@ -34,7 +34,9 @@ expect_over() {
 throttled() {
 	local null group
 
-	null=$(new_null_blk)
+	# No disk that is removed: blk_throtl_exit() leaks then, in 6.12, as the
+	# policy is off already.
+	null=$(disk 0)
 	group=$(new_cgroup throttled)
 	echo "$(lsblk -dno MAJ:MIN "$null" | tr -d ' ') wbps=$((1048576 / $(scaled 20)))" \
 		>"$group/io.max"

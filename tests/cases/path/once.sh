@@ -79,7 +79,9 @@ check_stack() {
 check_throttle() {
 	local null group start=$SECONDS
 
-	null=$(new_null_blk)
+	# No disk that is removed: blk_throtl_exit() leaks then, in 6.12, as the
+	# policy is off already.
+	null=$(disk 2)
 	group=$(new_cgroup throttled)
 	echo "$(lsblk -dno MAJ:MIN "$null" | tr -d ' ') wbps=262144" \
 		>"$group/io.max"
