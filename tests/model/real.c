@@ -4,6 +4,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
+#include "../progs/keys.h"
 #include "../progs/policy_test.h"
 #include "../progs/rule.h"
 #undef ARRAY_SIZE
@@ -19,29 +20,18 @@ static struct rule_prog progs[MAX_PROGS];
  */
 static struct rule_prog keeper;
 
-static struct {
-	struct bpf_object *obj;
-	const struct {
-		int submit;
-		int endio;
-	} *values;
-	int prog;
-} keys;
+static struct bpf_object *keys;
 
 static void keys_open(void)
 {
 	const char *dir = getenv("TEST_BPF");
 	char path[4096];
-	size_t size;
 	int err;
 
 	snprintf(path, sizeof(path), "%s/life_keys.bpf.o", dir ? dir : ".");
-	keys.obj = bpf_object__open(path);
-	if (!keys.obj || bpf_object__load(keys.obj))
+	keys = bpf_object__open(path);
+	if (!keys || bpf_object__load(keys))
 		die("%s: %s", path, strerror(errno));
-	keys.prog = bpf_program__fd(bpf_object__next_program(keys.obj, NULL));
-	keys.values = bpf_map__initial_value(
-		bpf_object__find_map_by_name(keys.obj, ".bss"), &size);
 	err = rule_load(&keeper);
 	if (!err)
 		err = rule_set_target(keeper.targets, 0, layout.devs[0].path,
@@ -52,11 +42,11 @@ static void keys_open(void)
 
 static int open_targets(void)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	const struct keys *now = keys_read(keys);
 
-	if (bpf_prog_test_run_opts(keys.prog, &opts) || opts.retval)
-		die("the keys cannot be read");
-	return keys.values->endio;
+	if (!now)
+		die("the keys cannot be read: %s", strerror(errno));
+	return now->endio;
 }
 
 static bool real_settle(int targets)
@@ -96,7 +86,7 @@ static void real_close(void)
 	for (i = 0; i < MAX_PROGS; i++)
 		rule_close(&progs[i]);
 	rule_close(&keeper);
-	bpf_object__close(keys.obj);
+	bpf_object__close(keys);
 	io_close();
 }
 
