@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # For cases about bioctl, which is asked for JSON only.
 
 # query FILTER ARG...: what jq finds in the JSON of a bioctl command.
@@ -37,6 +37,15 @@ verdict_bios() {
 # redirected DEVICE N: so many bios at least, by the policy of that name
 redirected() {
 	[ "$(verdict_bios "$1" redirect redirect)" -ge "$2" ]
+}
+
+# hold DEVICE POLICY: a program that belongs to a process, HOLDER, which says in
+# $TMP/held when it is attached.
+hold() {
+	bioctl -j attach "$1" "$2" --transient >"$TMP/held" &
+	HOLDER=$!
+	# An empty file is no failure to jq -e.
+	must wait_for 20 jq -es '.[0].transient' "$TMP/held"
 }
 
 # expect_refused NAME ERRNO CAUSE ARG...: bioctl fails with status 1, and its

@@ -82,24 +82,21 @@ nothing_attached() {
 }
 
 transient() {
-	local dev=$1 pid
+	local dev=$1
 
-	bioctl -j attach "$dev" protect --transient >"$TMP/out" &
-	pid=$!
-	expect_within "transient reports when it is attached" 20 \
-		jq -es '.[0] | .transient and .pin == null' "$TMP/out"
+	hold "$dev" protect
+	expect_eq "transient says so" \
+		"$(jq -c '[.transient, .pin]' "$TMP/held")" "[true,null]"
 	expect_fail "and is in charge" write_sector "$dev" 0
 	expect_refused "and is not ours to detach" null "belongs to a process" \
 		detach "$dev" protect
-	kill -TERM "$pid"
-	expect_end "ends when it is told to" "$pid" 0
+	kill -TERM "$HOLDER"
+	expect_end "ends when it is told to" "$HOLDER" 0
 	ok "and took the program along" nothing_attached "$dev"
 
-	bioctl -j attach "$dev" protect --transient >"$TMP/out" &
-	pid=$!
-	expect_within "again" 20 jq -es '.[0].transient' "$TMP/out"
-	kill -KILL "$pid"
-	expect_end "killed" "$pid" 137
+	hold "$dev" protect
+	kill -KILL "$HOLDER"
+	expect_end "killed" "$HOLDER" 137
 	expect_within "killed, it is gone, too" 10 nothing_attached "$dev"
 }
 

@@ -7,13 +7,6 @@ TIMEOUT=120
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
 
-# hold DEVICE: a program that belongs to a process, HOLDER
-hold() {
-	bioctl attach "$1" count --transient >"$TMP/transient" &
-	HOLDER=$!
-	must wait_for "$(scaled 10)" grep -q attached "$TMP/transient"
-}
-
 end_hold() {
 	kill "$HOLDER"
 	expect_end "who holds a program takes it off" "$HOLDER" 0
@@ -80,7 +73,7 @@ partly() {
 		>"$TMP/out" && fail "a target that is not there"
 	expect_eq "what was added is said" "$(jq -sc 'map(.keys // empty)' \
 		"$TMP/out")" "[[1]]"
-	hold "$dev"
+	hold "$dev" count
 	bioctl -j detach "$dev" --all >"$TMP/out" && fail "one is held"
 	expect_eq "what was detached is said" \
 		"$(jq -sc 'map(.detached // empty | map(.name))' "$TMP/out")" \
@@ -93,7 +86,7 @@ partly() {
 error_while_frozen() {
 	local disk=$1 dir=$2
 
-	hold "$disk"
+	hold "$disk" count
 	expect_status "an error while the filesystem is frozen" 1 \
 		timeout "$(scaled 20)" bash -c \
 		"bioctl detach $disk count --freeze 2>$dir/errors"
