@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * usage: hostile_fail DEVICE OTHER FRESH POWER
+ * usage: hostile_fail DEVICE OTHER FRESH POWER DM
  *
  * Each allocation of each call that changes or reads what is attached fails
  * once. The call then answers ENOMEM and has changed nothing, or does without;
  * right after it the same call works. What takes something away must not fail.
  *
  * FRESH is made anew by writing 0 and 1 to the file POWER: what a disk has for
- * its programs is allocated once.
+ * its programs is allocated once. DM, in /dev/mapper, gets tables loaded that
+ * would close a circle.
  */
 #include <dirent.h>
 #include <sys/ioctl.h>
@@ -255,6 +256,8 @@ static int test_run(void)
 }
 
 static int dm_control = -1;
+static const char *dm_path; /* DM */
+static int dm_dev = -1;
 
 /* Not libdevmapper: what it allocates by itself is not asked about. */
 static struct {
@@ -263,13 +266,16 @@ static struct {
 	char params[64];
 } dm;
 
-static int dm_call(unsigned long call)
+#define CIRCLE_SLOT 2
+#define DM_NEW "hostile_fail"
+
+static int dm_call(unsigned long call, const char *name)
 {
 	memset(&dm.head, 0, sizeof(dm.head));
 	dm.head.version[0] = DM_VERSION_MAJOR;
 	dm.head.data_size = sizeof(dm);
 	dm.head.data_start = sizeof(dm.head);
-	snprintf(dm.head.name, sizeof(dm.head.name), "hostile_fail");
+	snprintf(dm.head.name, sizeof(dm.head.name), "%s", name);
 	dm.head.target_count = call == DM_TABLE_LOAD;
 	return ioctl(dm_control, call, &dm) ? -errno : 0;
 }
@@ -277,12 +283,17 @@ static int dm_call(unsigned long call)
 static void dm_open(void)
 {
 	dm_control = must_open("/dev/mapper/control", O_RDWR);
-	must(dm_call(DM_DEV_CREATE), "create a dm device");
+	must(dm_call(DM_DEV_CREATE, DM_NEW), "create a dm device");
+	dm_dev = must_open(dm_path, O_RDWR);
 }
 
 static void dm_close(void)
 {
-	must(dm_call(DM_DEV_REMOVE), "remove the dm device");
+	__u32 key = CIRCLE_SLOT;
+
+	bpf_map_delete_elem(things[MAP], &key);
+	close(dm_dev);
+	must(dm_call(DM_DEV_REMOVE, DM_NEW), "remove the dm device");
 	close(dm_control);
 }
 
@@ -306,7 +317,7 @@ static unsigned int holders(void)
 }
 
 /* dm asks the device's programs for circles, and must be told ENOMEM. */
-static int load_table(void)
+static int load_table_of(const char *name)
 {
 	struct stat st;
 
@@ -316,7 +327,12 @@ static int load_table(void)
 	strcpy(dm.target.target_type, "linear");
 	snprintf(dm.params, sizeof(dm.params), "%u:%u 0", major(st.st_rdev),
 		 minor(st.st_rdev));
-	return dm_call(DM_TABLE_LOAD);
+	return dm_call(DM_TABLE_LOAD, name);
+}
+
+static int load_table(void)
+{
+	return load_table_of(DM_NEW);
 }
 
 static void undo_load_table(int ret)
@@ -324,9 +340,32 @@ static void undo_load_table(int ret)
 	(void)ret;
 	if (holders() != 1)
 		die("the device has no holder");
-	must(dm_call(DM_TABLE_CLEAR), "clear the table");
+	must(dm_call(DM_TABLE_CLEAR, DM_NEW), "clear the table");
 	if (holders())
 		die("the device keeps its holder");
+}
+
+/* DM is a target of the device that the table has. */
+static void prepare_circle(void)
+{
+	must(map_set(things[MAP], CIRCLE_SLOT, dm_dev), "make dm a target");
+}
+
+/* Nothing that fails may let it pass. */
+static int load_circle(void)
+{
+	int ret = load_table_of(basename(dm_path));
+
+	if (!ret)
+		die("a table that closes a circle was loaded");
+	return ret == -ELOOP ? 0 : ret;
+}
+
+static void undo_load_circle(int ret)
+{
+	(void)ret;
+	if (holders())
+		die("the device got a holder");
 }
 
 static const struct op {
@@ -360,6 +399,8 @@ static const struct op {
 	{ "look up in map", look_up, undo_nothing, NULL, FAILS },
 	{ "test run", test_run, undo_nothing, NULL, FAILS },
 	{ "load a dm table", load_table, undo_load_table, NULL, FAILS },
+	{ "load a dm table that closes a circle", load_circle, undo_load_circle,
+	  prepare_circle, FAILS },
 };
 
 struct tally {
@@ -423,10 +464,11 @@ int main(int argc, char **argv)
 	struct census nothing = take_census();
 	size_t i;
 
-	if (argc != 5)
-		die("usage: %s DEVICE OTHER FRESH POWER", argv[0]);
+	if (argc != 6)
+		die("usage: %s DEVICE OTHER FRESH POWER DM", argv[0]);
 	fresh_path = argv[3];
 	power = argv[4];
+	dm_path = argv[5];
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	open_things(argv[1], argv[2], argv[0]);
 	spare_map = new_blkdev_map(1);

@@ -9,7 +9,7 @@ TIMEOUT=120
 . "$BLKI_ROOT/tests/lib/hostile.sh"
 
 test_run() {
-	local dev other fresh
+	local dev other fresh dm
 
 	fast_grace_periods
 	dev=$(new_null_blk)
@@ -17,8 +17,8 @@ test_run() {
 	fresh=$(new_null_blk)
 	# Its slab of bios serves the dm device in there, too: a slab that cannot
 	# be made leaks its name (sysfs_slab_add() in mm/slub.c).
-	new_dm keep "0 2048 linear $(new_null_blk) 0" >/dev/null
+	dm=$(new_dm keep "0 2048 linear $(new_null_blk) 0")
 	prepare_faults
 	run_bin hostile_fail "$dev" "$other" "$fresh" \
-		"$(null_blk_dir "$fresh")/power"
+		"$(null_blk_dir "$fresh")/power" "$dm"
 }
