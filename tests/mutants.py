@@ -90,7 +90,7 @@ MUTANTS = [
      "target = NULL;", "flush/dirty model/disks"),
     (B + "target.c", "percpu_ref_kill(&target->inflight[target->now].ref);",
      "queue_work(blk_interposer_close_wq, &target->end_work);",
-     "life/map-under-load"),
+     "life/map-under-load life/throttled-target"),
 
     # What a move has to check
     (B + "place.c", "nr_sectors > size || d->sector > size - nr_sectors",
