@@ -155,7 +155,7 @@ MUTANTS = [
     (B + "target.c", "blk_interposer_flush_target(target)", "BLK_STS_OK",
      "flush/close"),
     (B + "target.c", "blk_interposer_forget(idisk, target->id);", "",
-     "life/gate flush/close"),
+     "flush/close"),
     (B + "flush.c", "(old & ~BLK_INTERPOSER_DIRTY) + 1", "old + 1",
      "flush/dirty"),
     (B + "flush.c",
@@ -176,7 +176,7 @@ MUTANTS = [
      "bdev_partno(target->bdev),\n\t\t\t\t\t\t\treach);", "", "flush/chain"),
     (B + "flush.c", "bio_set_interposed(bio);", "", "flush/fail flush/chain"),
     (B + "core.c", "!bitmap_empty(idisk->used, BLK_INTERPOSER_MAX_TARGETS)",
-     "false", "flush/dirty flush/close"),
+     "false", "flush/detached"),
 
     # Attach, barrier, life
     (B + "barrier.c",
