@@ -195,7 +195,7 @@ MUTANTS = [
     (B + "core.c", "if (!active)\n\t\tblk_interposer_key_put();", "",
      "life/gate"),
     (K + "blk_attach.c", "!blk_interposer_bdev_live(c->bdev)", "false",
-     "abi/errno abi/partition"),
+     "abi/errno"),
     (K + "blk_attach.c", "!capable(CAP_SYS_ADMIN)", "false",
      "abi/capabilities"),
     (K + "blk_attach.c", "ret = file_permission(file, MAY_WRITE);", "ret = 0;",
