@@ -72,7 +72,7 @@ __u32 seen_runs;
 __u8 seen_bytes[64];
 __u32 in_key, in_offset, in_accept;
 __u64 in_flags;
-__u32 in_calls = 1;
+__u32 in_calls = 1, in_second_key;
 
 /* The bio behind the context, which a test run does not have. */
 SEC("?blk/submit")
@@ -137,7 +137,7 @@ int redirect(struct bpf_bio *ctx)
 	int ret = bpf_redirect_map(&targets, in_key, in_flags);
 
 	if (in_calls == 2)
-		ret = bpf_redirect_map(&targets, 3, BPF_BIO_PASS);
+		ret = bpf_redirect_map(&targets, in_second_key, BPF_BIO_PASS);
 	seen_ret = ret;
 	return ret;
 }

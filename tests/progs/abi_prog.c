@@ -126,9 +126,14 @@ static void test_redirect(void)
 	GLOBAL(&o, __u32, in_key) = 0;
 	GLOBAL(&o, __u64, in_flags) = BPF_BIO_PASS;
 	GLOBAL(&o, __u32, in_calls) = 2;
+	GLOBAL(&o, __u32, in_second_key) = 3;
 	tap_eq(run_once(&o, &in, &out), BPF_BIO_PASS,
 	       "bpf_redirect_map() twice: the second found nothing");
 	tap_eq(out.dev, SOURCE_DEV, "the first has no effect");
+	GLOBAL(&o, __u32, in_second_key) = 9999;
+	tap_eq(run_once(&o, &in, &out), BPF_BIO_PASS,
+	       "bpf_redirect_map() twice: the second had no such key");
+	tap_eq(out.dev, SOURCE_DEV, "then the first has none, either");
 	close_prog(&o);
 
 	o = load_prog("abi_prog", "redirect_then_pass");
