@@ -20,7 +20,7 @@ unexport T V KEEP FLAVOURS MISSING SEED SECONDS N
 run_options = $(if $(filter 1,$(V)),--verbose) $(if $(filter 1,$(KEEP)),--keep) \
 	$(if $(filter 1,$(MISSING)),--missing)
 
-.PHONY: help run test fuzz power storm mutants shell check kernel tools install clean \
+.PHONY: help run test fuzz power storm mutants peers shell check kernel tools install clean \
 	setup
 .NOTPARALLEL:
 
@@ -38,6 +38,7 @@ help:
 	@echo 'make power    power failures at every moment that makes a difference (hours)'
 	@echo 'make storm    everything root can do, at once, on the debug kernel (SECONDS=600)'
 	@echo 'make mutants  are faults in the kernel part noticed? all, or N="12 40" (an hour)'
+	@echo 'make peers    the suites of others, with our change and without (half an hour)'
 	@echo 'make shell    root shell in a VM with the tools and scratch disks'
 	@echo 'make check    style, static analysis, patches, the feature compiled out'
 	@echo 'make kernel   the base kernel only: build/kernel/base/bzImage'
@@ -81,6 +82,12 @@ storm: setup
 mutants: setup
 	@scripts/build base
 	@tests/mutate $(N)
+
+peers: setup
+	@scripts/build base
+	@scripts/peers
+	@tests/run --flavours "peers-unpatched peers" peers/
+	@tests/peers/compare $(OUT)/test
 
 shell: setup
 	@scripts/build $(firstword $(FLAVOURS))
