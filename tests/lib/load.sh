@@ -186,9 +186,14 @@ remove_dm() {
 
 STACKS="mq virtio delay brd"
 
+# keys: devices with a gate, targets that are open; see tests/progs/life_keys.c.
+keys() {
+	"$TEST_BIN/life_keys" "$TEST_BPF/life_keys.bpf.o"
+}
+
 # Nothing is attached and no target is open anywhere: both static keys are off.
 keys_are_off() {
-	[ "$("$TEST_BIN/life_keys" "$TEST_BPF/life_keys.bpf.o")" = "0 0" ]
+	[ "$(keys)" = "0 0" ]
 }
 
 # expect_keys_off NAME

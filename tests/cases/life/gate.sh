@@ -8,11 +8,6 @@ TIMEOUT=240
 
 TRACING=/sys/kernel/tracing
 
-keys() {
-	"$TEST_BIN/life_keys" "$TEST_BPF/life_keys.bpf.o"
-}
-
-
 # How often the hook is entered by ten reads of the device.
 entered() {
 	echo >$TRACING/trace

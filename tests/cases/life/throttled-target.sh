@@ -8,10 +8,6 @@ TIMEOUT=120
 . "$BLKI_ROOT/tests/lib/load.sh"
 . "$BLKI_ROOT/tests/lib/rule.sh"
 
-keys() {
-	"$TEST_BIN/life_keys" "$TEST_BPF/life_keys.bpf.o"
-}
-
 # redirected NAME BIOS/SECTORS
 redirected() {
 	[ "$(stat_of "$1" redirect)" = "$2" ]
