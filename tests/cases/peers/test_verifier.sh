@@ -22,19 +22,5 @@ test_results() {
 }
 
 test_run() {
-	local way dev disk
-
-	dev=$(new_null_blk)
-	disk=$(disk 0)
-	suite_here
-	for way in $(ways); do
-		enter_way "$way" "$dev" "$disk"
-		./test_verifier >"$TMP/out" 2>&1 || true
-		tail -n 1 "$TMP/out"
-		expect_match "$way: it comes to its end" \
-			"$(tail -n 1 "$TMP/out")" "^Summary: "
-		test_results "$TMP/out" >"$TMP/results"
-		expect_results "$way" 500
-		leave_way "$way" "$dev" "$disk"
-	done
+	run_suite test_verifier 700
 }
