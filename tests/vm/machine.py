@@ -106,12 +106,15 @@ class Slot:
 class Machine:
     """Start with start(); poll events(); always close()."""
 
-    def __init__(self, share, flavour, *, cmdline="", mem=None, disks=None,
-                 interactive=False):
+    def __init__(self, share, flavour, *, cmdline="", mem=None, cpus=2,
+                 disks=None, icount=False, interactive=False):
         self.share = Path(share)
         self.flavour = flavour
         self.cmdline = cmdline
         self.mem = mem or (2048 if flavour == "debug" else 1024)
+        # Time is what has been executed: an instruction takes 1 ns.
+        self.icount = icount
+        self.cpus = 1 if icount else cpus
         self.disks = disks or [256, 256, 128]
         self.interactive = interactive
         self.process = None
@@ -158,7 +161,7 @@ class Machine:
         return self.share / "images" / f"vd{chr(ord('a') + i)}.img"
 
     def command(self):
-        how = accel()
+        how = "tcg" if self.icount else accel()
         share = str(self.share)
         # Flushes are the guest's business only: the image need not survive
         # the host. The guest still sees a disk with a write cache.
@@ -166,9 +169,10 @@ class Machine:
         # a loop in ACPI code that takes a debug kernel minutes.
         cmd = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64",
                "-machine", "q35",
-               "-accel", "tcg,thread=multi" if how == "tcg" else how,
+               "-accel", "tcg,thread=multi"
+               if how == "tcg" and not self.icount else how,
                "-cpu", "max" if how == "tcg" else "host",
-               "-smp", "2", "-m", str(self.mem), "-nodefaults",
+               "-smp", str(self.cpus), "-m", str(self.mem), "-nodefaults",
                "-display", "none", "-no-reboot",
                "-kernel", str(kernel_dir(self.flavour) / "bzImage"),
                "-append", f"{CMDLINE} init={ROOT}/tests/vm/init {self.cmdline}",
@@ -182,6 +186,8 @@ class Machine:
                "-device", "virtio-serial-pci",
                "-chardev", f"file,id=events,path={share}/events",
                "-device", "virtserialport,chardev=events,name=blki.result"]
+        if self.icount:
+            cmd += ["-icount", "shift=0,sleep=off"]
         if self.interactive:
             cmd += ["-chardev", "stdio,id=tty,signal=off",
                     "-device", "virtconsole,chardev=tty"]
