@@ -12,10 +12,12 @@ SECONDS ?= 600
 ifndef SEED
 SEED := $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 endif
+# Of make power
+STEPS ?= 60
 
 # T, V and KEEP are ours: not for the kernel's Makefiles to misunderstand.
 MAKEOVERRIDES :=
-unexport T V KEEP FLAVOURS MISSING SEED SECONDS N
+unexport T V KEEP FLAVOURS MISSING SEED SECONDS STEPS N
 
 run_options = $(if $(filter 1,$(V)),--verbose) $(if $(filter 1,$(KEEP)),--keep) \
 	$(if $(filter 1,$(MISSING)),--missing)
@@ -35,7 +37,7 @@ help:
 	@echo 'make fuzz     random programs and I/O against a model, for 10 minutes'
 	@echo '                SECONDS=600        or so long'
 	@echo '                SEED=N             of what is random; a run prints its own'
-	@echo 'make power    power failures at every moment that makes a difference (hours)'
+	@echo 'make power    power failures at every moment that makes a difference (STEPS=60)'
 	@echo 'make storm    everything root can do, at once, on the debug kernel (SECONDS=600)'
 	@echo 'make mutants  are faults in the kernel part noticed? all, or N="12 40" (an hour)'
 	@echo 'make peers    the suites of others, with our change and without (half an hour)'
@@ -72,7 +74,7 @@ fuzz: setup
 power: setup
 	@scripts/build base
 	@tests/run --verbose --flavours base --more-time 7200 \
-		--env POWER_STATES=all power/
+		--env POWER_STATES=all --env POWER_STEPS=$(STEPS) power/
 
 storm: setup
 	@scripts/build debug

@@ -6,6 +6,8 @@
 POWER=$TMP/power
 # At how many moments the power fails, or `all`; see power_state.c.
 POWER_STATES=${POWER_STATES:-6}
+# How much is done before
+POWER_STEPS=${POWER_STEPS:-240}
 
 power() {
 	"$TEST_BIN/power_$1" "${@:2}"

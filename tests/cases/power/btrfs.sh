@@ -9,7 +9,7 @@ TIMEOUT=240
 . "$BLKI_ROOT/tests/lib/power.sh"
 
 test_run() {
-	power_record "btrfs" btrfs 240 cached cached cached
+	power_record "btrfs" btrfs "$POWER_STEPS" cached cached cached
 	power_all_written "btrfs"
 	power_fail "btrfs" btrfs
 	power_held "btrfs"

@@ -9,7 +9,7 @@ TIMEOUT=240
 . "$BLKI_ROOT/tests/lib/power.sh"
 
 test_run() {
-	power_record "ext4" ext4 240 cached cached cached
+	power_record "ext4" ext4 "$POWER_STEPS" cached cached cached
 	power_all_written "ext4"
 	power_fail "ext4" ext4
 	power_held "ext4"

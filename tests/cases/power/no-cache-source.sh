@@ -22,7 +22,7 @@ only_fua() {
 }
 
 test_run() {
-	power_record "no cache" ext4 240 direct cached cached
+	power_record "no cache" ext4 "$POWER_STEPS" direct cached cached
 	only_fua "no cache"
 	power_all_written "no cache"
 	power_fail "no cache" ext4

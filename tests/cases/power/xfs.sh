@@ -9,7 +9,7 @@ TIMEOUT=240
 . "$BLKI_ROOT/tests/lib/power.sh"
 
 test_run() {
-	power_record "xfs" xfs 240 cached cached cached
+	power_record "xfs" xfs "$POWER_STEPS" cached cached cached
 	power_all_written "xfs"
 	power_fail "xfs" xfs
 	power_held "xfs"
