@@ -21,9 +21,9 @@ static const char *const operations[] = {
 
 /* By bit. */
 static const char *const flags[] = {
-	"sync",	  "meta",	"prio",	     "fua",    "preflush",
-	"rahead", "background", "nowait",    "polled", "atomic",
-	"swap",	  "nounmap",	"integrity", "crypt",
+	"sync",	     "meta",   "prio",	   "atomic", "nounmap",
+	"integrity", "fua",    "preflush", "rahead", "background",
+	"nowait",    "polled", "crypt",	   "swap",
 };
 
 static const char *const verdicts[] = {

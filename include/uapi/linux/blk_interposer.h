@@ -60,33 +60,33 @@ enum bpf_bio_op {
  * @BPF_BIO_F_SYNC: somebody waits for this bio
  * @BPF_BIO_F_META: metadata of a filesystem
  * @BPF_BIO_F_PRIO: boosted priority
+ * @BPF_BIO_F_ATOMIC: a write that must not be torn
+ * @BPF_BIO_F_NOUNMAP: a WRITE_ZEROES that must not free blocks
+ * @BPF_BIO_F_INTEGRITY: carries protection information
  * @BPF_BIO_F_FUA: to be on stable storage when it completes
  * @BPF_BIO_F_PREFLUSH: the write cache is flushed before this bio
  * @BPF_BIO_F_RAHEAD: readahead; may fail at any time
  * @BPF_BIO_F_BACKGROUND: background writeback
  * @BPF_BIO_F_NOWAIT: fails with EAGAIN rather than wait
  * @BPF_BIO_F_POLLED: the submitter polls for the completion
- * @BPF_BIO_F_ATOMIC: a write that must not be torn
- * @BPF_BIO_F_SWAP: swap I/O
- * @BPF_BIO_F_NOUNMAP: a WRITE_ZEROES that must not free blocks
- * @BPF_BIO_F_INTEGRITY: carries protection information
  * @BPF_BIO_F_CRYPT: carries an inline encryption context
+ * @BPF_BIO_F_SWAP: swap I/O
  */
 enum bpf_bio_flags {
 	BPF_BIO_F_SYNC = (1U << 0),
 	BPF_BIO_F_META = (1U << 1),
 	BPF_BIO_F_PRIO = (1U << 2),
-	BPF_BIO_F_FUA = (1U << 3),
-	BPF_BIO_F_PREFLUSH = (1U << 4),
-	BPF_BIO_F_RAHEAD = (1U << 5),
-	BPF_BIO_F_BACKGROUND = (1U << 6),
-	BPF_BIO_F_NOWAIT = (1U << 7),
-	BPF_BIO_F_POLLED = (1U << 8),
-	BPF_BIO_F_ATOMIC = (1U << 9),
-	BPF_BIO_F_SWAP = (1U << 10),
-	BPF_BIO_F_NOUNMAP = (1U << 11),
-	BPF_BIO_F_INTEGRITY = (1U << 12),
-	BPF_BIO_F_CRYPT = (1U << 13),
+	BPF_BIO_F_ATOMIC = (1U << 3),
+	BPF_BIO_F_NOUNMAP = (1U << 4),
+	BPF_BIO_F_INTEGRITY = (1U << 5),
+	BPF_BIO_F_FUA = (1U << 6),
+	BPF_BIO_F_PREFLUSH = (1U << 7),
+	BPF_BIO_F_RAHEAD = (1U << 8),
+	BPF_BIO_F_BACKGROUND = (1U << 9),
+	BPF_BIO_F_NOWAIT = (1U << 10),
+	BPF_BIO_F_POLLED = (1U << 11),
+	BPF_BIO_F_CRYPT = (1U << 12),
+	BPF_BIO_F_SWAP = (1U << 13),
 };
 
 #define BPF_BIO_F_ALL ((1U << 14) - 1)

@@ -20,7 +20,7 @@ expect_writes() {
 	local name=$1 source=$2 target=$3 fua=$4 writes before
 
 	writes=$(seen "$target" ops 2)
-	before=$(seen "$target" flags 3)
+	before=$(seen "$target" flags 6)
 	write_block "$source" 0
 	write_block "$source" 0 dsync
 	dd if=/dev/zero of="$source" bs=4k count=1 conv=notrunc,fsync \
@@ -30,7 +30,7 @@ expect_writes() {
 	expect_eq "$name: writes that arrived" \
 		$(($(seen "$target" ops 2) - writes)) 4
 	expect_eq "$name: with FUA" \
-		$(($(seen "$target" flags 3) - before)) "$fua"
+		$(($(seen "$target" flags 6) - before)) "$fua"
 }
 
 check() {
@@ -41,7 +41,7 @@ check() {
 	redirect_blocks "$source" "$target"
 	expect_writes "no write cache" "$source" "$target" 4
 	dd if="$source" of=/dev/null bs=4k count=1 iflag=direct status=none
-	expect_eq "reads have none" "$(seen "$target" flags 3)" 4
+	expect_eq "reads have none" "$(seen "$target" flags 6)" 4
 	must bioctl detach "$source"
 	must bioctl detach "$target"
 }

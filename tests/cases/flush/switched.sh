@@ -15,8 +15,8 @@ cache() {
 }
 
 # A write of which the program at the target is told FUA or not
-FUA="op=write .*flags=0x[0-9a-f]*[89a-f] "
-PLAIN="op=write .*flags=0x[0-9a-f]*[0-7] "
+FUA="op=write .*flags=0x[0-9a-f]*[4-7c-f][0-9a-f] "
+PLAIN="op=write .*flags=0x([0-9a-f]*[0-389ab])?[0-9a-f] "
 
 # expect_follows NAME FUA SOURCE TARGET: a plain write arrives with or without
 # FUA; fsync then flushes so often.

@@ -41,7 +41,7 @@ test_run() {
 
 	ok "it passes" write_atomic "$dev" 8
 	expect_eq "the program saw the flag" \
-		"$(rule_count atomic "op=write sector=8 nr=8 flags=0x201 ")" 1
+		"$(rule_count atomic "op=write sector=8 nr=8 flags=0x9 ")" 1
 	ok "it was written" holds "$dev" 8 '\245'
 
 	ok "it is remapped" write_atomic "$dev" 16

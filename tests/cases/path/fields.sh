@@ -11,9 +11,9 @@ TIMEOUT=240
 SYNC=0x1
 META=0x2
 PRIO=0x4
-RAHEAD=0x20
-BACKGROUND=0x40
-NOUNMAP=0x800
+RAHEAD=0x100
+BACKGROUND=0x200
+NOUNMAP=0x10
 
 # saw NAME REGEX: exactly one bio like that, and no other at all.
 saw() {
@@ -33,7 +33,7 @@ check_operations() {
 	saw "a read" "op=read sector=16 nr=16 flags=0x1 .* pid=[1-9]"
 	must direct oflag=direct,dsync
 	expect_eq "O_DSYNC: FUA" \
-		"$(rule_count fields "op=write sector=24 nr=8 flags=0x9 ")" 1
+		"$(rule_count fields "op=write sector=24 nr=8 flags=0x41 ")" 1
 	must blkdiscard -f -o 64k -l 128k "$DEV"
 	saw "a discard" "op=discard sector=128 nr=256 "
 	must fallocate -n -p -o 64k -l 128k "$DEV"
@@ -41,11 +41,11 @@ check_operations() {
 	expect_eq "zeroing" \
 		"$(rule_count fields "op=write_zeroes sector=128 nr=256 flags=0x1 ")" 1
 	must sync "$DEV"
-	saw "a flush" "op=flush sector=0 nr=0 flags=0x11 "
+	saw "a flush" "op=flush sector=0 nr=0 flags=0x81 "
 	must fio --name=n --filename="$DEV" --rw=read --bs=4k --size=4k \
 		--offset=12k --ioengine=pvsync2 --nowait=1 --direct=1 \
 		--output=/dev/null
-	saw "NOWAIT" "op=read sector=24 nr=8 flags=0x81 "
+	saw "NOWAIT" "op=read sector=24 nr=8 flags=0x401 "
 }
 
 # flagged REGEX BIT...: is there a bio like that in $TMP/rule-log with all of

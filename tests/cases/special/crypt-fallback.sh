@@ -9,7 +9,7 @@ TIMEOUT=120
 . "$BLKI_ROOT/tests/lib/rule.sh"
 
 # BPF_BIO_F_CRYPT, whatever else is set
-CRYPT="flags=0x[23][0-9a-f]{3} "
+CRYPT="flags=0x[13][0-9a-f]{3} "
 
 # io NAME OP COMMAND...: one bio of 64 KiB meets the program once.
 io() {
