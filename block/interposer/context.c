@@ -5,7 +5,6 @@
 #include <linux/blk-crypto.h>
 #include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
-#include <linux/kdev_t.h>
 #include "../blk.h"
 #include "../blk-crypto-internal.h"
 #include "interposer.h"
@@ -25,28 +24,17 @@ static const u8 blk_interposer_ops[(__force u32)REQ_OP_LAST] = {
 	[(__force u32)REQ_OP_ZONE_RESET_ALL]	= BPF_BIO_OP_ZONE_RESET_ALL,
 };
 
-static inline u32 blk_interposer_flags(struct bio *bio)
+static u32 blk_interposer_flags(struct bio *bio)
 {
 	blk_opf_t opf = bio->bi_opf;
-	u32 flags = 0;
+	u32 flags = blk_interposer_plain_flags(opf);
 
-	if (likely(!(opf & ~(REQ_OP_MASK | REQ_SYNC | REQ_IDLE | REQ_NOMERGE))))
-		flags = opf & REQ_SYNC ? BPF_BIO_F_SYNC : 0;
-	else
-		flags = (opf & REQ_SYNC ? BPF_BIO_F_SYNC : 0) |
-			(opf & REQ_META ? BPF_BIO_F_META : 0) |
-			(opf & REQ_PRIO ? BPF_BIO_F_PRIO : 0) |
-			(opf & REQ_FUA ? BPF_BIO_F_FUA : 0) |
-			(opf & REQ_PREFLUSH ? BPF_BIO_F_PREFLUSH : 0) |
-			(opf & REQ_RAHEAD ? BPF_BIO_F_RAHEAD : 0) |
-			(opf & REQ_BACKGROUND ? BPF_BIO_F_BACKGROUND : 0) |
-			(opf & REQ_NOWAIT ? BPF_BIO_F_NOWAIT : 0) |
-			(opf & REQ_POLLED ? BPF_BIO_F_POLLED : 0) |
-			(opf & REQ_ATOMIC ? BPF_BIO_F_ATOMIC : 0) |
-			(opf & REQ_SWAP ? BPF_BIO_F_SWAP : 0) |
-			(opf & REQ_NOUNMAP ? BPF_BIO_F_NOUNMAP : 0);
-	if (bio_integrity(bio))
-		flags |= BPF_BIO_F_INTEGRITY;
+	if (opf & REQ_PREFLUSH)
+		flags |= BPF_BIO_F_PREFLUSH;
+	if (opf & REQ_ATOMIC)
+		flags |= BPF_BIO_F_ATOMIC;
+	if (opf & REQ_NOUNMAP)
+		flags |= BPF_BIO_F_NOUNMAP;
 	if (bio_has_crypt_ctx(bio))
 		flags |= BPF_BIO_F_CRYPT;
 	return flags;
@@ -76,12 +64,12 @@ static void blk_interposer_fill_zone(struct bpf_bio *ctx, struct bio *bio,
  * blk_interposer_fill_ctx - describe a bio to a program
  * @ctx: to be filled
  * @bio: the bio
- * @bdev: device whose programs will see it
+ * @list: of the programs that will see it
  *
  * Context: any.
  */
 void blk_interposer_fill_ctx(struct bpf_bio *ctx, struct bio *bio,
-			     struct block_device *bdev)
+			     const struct blk_interposer_list *list)
 {
 	u32 op = (__force u32)bio_op(bio);
 
@@ -90,7 +78,7 @@ void blk_interposer_fill_ctx(struct bpf_bio *ctx, struct bio *bio,
 	ctx->op = op < ARRAY_SIZE(blk_interposer_ops) ?
 		  blk_interposer_ops[op] : BPF_BIO_OP_UNSPEC;
 	ctx->flags = blk_interposer_flags(bio);
-	ctx->dev = new_encode_dev(bdev->bd_dev);
+	ctx->dev = list->slots[0].dev;
 	ctx->partno = bdev_partno(bio->bi_bdev);
 	ctx->error = 0;
 	ctx->ioprio = bio->bi_ioprio;
@@ -100,6 +88,6 @@ void blk_interposer_fill_ctx(struct bpf_bio *ctx, struct bio *bio,
 		if (ctx->op == BPF_BIO_OP_WRITE)
 			ctx->op = BPF_BIO_OP_FLUSH;
 		else
-			blk_interposer_fill_zone(ctx, bio, bdev);
+			blk_interposer_fill_zone(ctx, bio, list->bdev);
 	}
 }

@@ -266,6 +266,7 @@ struct blk_interposer *blk_interposer_fetch(struct blk_interposer_disk *idisk,
 {
 	struct blk_interposer *ip = bdev->bd_interposer;
 	unsigned long *used;
+	int i;
 
 	lockdep_assert_held(&idisk->lock);
 	if (ip)
@@ -276,10 +277,10 @@ struct blk_interposer *blk_interposer_fetch(struct blk_interposer_disk *idisk,
 	ip = kvzalloc(sizeof(*ip), GFP_KERNEL);
 	if (!ip)
 		return NULL;
-	ip->lists[0].used = used;
-	ip->lists[1].used = used;
-	ip->lists[0].bdev = bdev;
-	ip->lists[1].bdev = bdev;
+	for (i = 0; i < ARRAY_SIZE(ip->lists); i++) {
+		ip->lists[i].bdev = bdev;
+		ip->lists[i].used = used;
+	}
 	bpf_mprog_bundle_init(&ip->bundle);
 	ip->entry = &ip->bundle.a;
 	bdev->bd_interposer = ip;

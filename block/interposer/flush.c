@@ -64,19 +64,6 @@ struct blk_interposer_flush_bio {
 
 #define BLK_INTERPOSER_FLUSH_POOL	4
 
-/**
- * blk_interposer_mark_dirty - a redirected write has ended
- * @target: where it went
- *
- * Context: any; before the owner of the write is told.
- */
-void blk_interposer_mark_dirty(struct blk_interposer_target *target)
-{
-	/* Mostly set already: do not bounce the cache line for nothing. */
-	if (!(atomic_read(&target->state) & BLK_INTERPOSER_DIRTY))
-		atomic_or(BLK_INTERPOSER_DIRTY, &target->state);
-}
-
 /* Take the mark and announce a flush, unless there is nothing to flush. */
 static bool blk_interposer_flush_begin(struct blk_interposer_target *target)
 {

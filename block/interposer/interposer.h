@@ -17,7 +17,8 @@
  * names (mark without BIO_REMAPPED) and, after blk_partition_remap() has
  * cleared the mark, those of the disk (mark with BIO_REMAPPED). bio_set_dev()
  * clears it; clones of the same device inherit it (blk_interposer_copy());
- * the final bio_endio() clears it. See dispatch.c.
+ * the final bio_endio() clears it. See dispatch.c. What nearly all bios are takes
+ * the short way of quick.h; what was decided is carried out in act.c.
  *
  * Lifetime of programs and lists: core.c. Links do not pin the device;
  * blk_interposer_uninstall() runs when the disk is dead or the partition is
@@ -81,11 +82,13 @@
  * @sectors: by verdict
  * @refused: by enum bpf_bio_refusal
  * @syncp: for 32-bit readers
+ *
+ * No u64_stats_t: where a word is enough, this_cpu_add() is one instruction.
  */
 struct blk_interposer_stats {
-	u64_stats_t bios[BLK_INTERPOSER_NR_VERDICTS];
-	u64_stats_t sectors[BLK_INTERPOSER_NR_VERDICTS];
-	u64_stats_t refused[BLK_INTERPOSER_NR_REFUSALS];
+	u64 bios[BLK_INTERPOSER_NR_VERDICTS];
+	u64 sectors[BLK_INTERPOSER_NR_VERDICTS];
+	u64 refused[BLK_INTERPOSER_NR_REFUSALS];
 	struct u64_stats_sync syncp;
 };
 
@@ -111,34 +114,44 @@ struct blk_device_maps {
 
 /**
  * struct blk_interposer_slot - one program of a list
+ * @run: bpf_func of @prog, NULL behind the last program
+ * @insns: its second argument
  * @prog: the program; its owner (link or mprog list) holds the reference
  * @maps: its device maps, or NULL; the list owns the memory
  * @stats: @counters->stats
  * @counters: of the link, or of the program if there is no link
  * @cookie: of the link
+ * @list: that it is in
+ * @bdev: its device
+ * @dev: its device, as programs see it
  * @of_link: @counters are a link's
  */
 struct blk_interposer_slot {
+	bpf_func_t run;
+	const struct bpf_insn *insns;
+	struct blk_interposer_stats __percpu *stats;
 	struct bpf_prog *prog;
 	struct blk_device_maps *maps;
-	struct blk_interposer_stats __percpu *stats;
 	struct blk_interposer_counters *counters;
 	u64 cookie;
+	struct blk_interposer_list *list;
+	struct block_device *bdev;
+	u32 dev;
 	bool of_link;
 };
 
 /**
  * struct blk_interposer_list - what the hot path runs
+ * @slots: in the order they run, and one that says that it is over
  * @bdev: the device the programs are attached to
  * @used: of @bdev in &struct blk_interposer_disk.used_by
  * @count: programs in @slots
- * @slots: in the order they run
  */
 struct blk_interposer_list {
+	struct blk_interposer_slot slots[BPF_MPROG_MAX];
 	struct block_device *bdev;
 	unsigned long *used;
 	u32 count;
-	struct blk_interposer_slot slots[BPF_MPROG_MAX - 1];
 };
 
 /**
@@ -258,6 +271,31 @@ struct blk_interposer_target {
 	struct bpf_blkdev_val val;
 };
 
+/**
+ * blk_interposer_mark_dirty - a redirected write has ended
+ * @target: where it went
+ *
+ * Context: any; before the owner of the write is told.
+ */
+static inline void
+blk_interposer_mark_dirty(struct blk_interposer_target *target)
+{
+	/* Mostly set already: do not bounce the cache line for nothing. */
+	if (!(atomic_read(&target->state) & BLK_INTERPOSER_DIRTY))
+		atomic_or(BLK_INTERPOSER_DIRTY, &target->state);
+}
+
+/*
+ * Do flushes of the device know of the target? Then those of its disk do, too.
+ * Pairs with blk_interposer_choose().
+ */
+static inline bool
+blk_interposer_is_used(const struct blk_interposer_list *list,
+		       const struct blk_interposer_target *target)
+{
+	return test_bit_acquire(target->id, list->used);
+}
+
 /* kernel/bpf/blk_link.c */
 void blk_interposer_release_progs(struct blk_interposer *ip);
 
@@ -301,10 +339,48 @@ bool blk_interposer_update_gate(struct blk_interposer_disk *idisk);
 bool blk_interposer_enabled(void);
 
 /* context.c */
+
+/*
+ * Flags that a bio with data may have, without a question to anybody else. The
+ * compiler makes one shift of what has the same distance, which in 6.12 is all:
+ * enum bpf_bio_flags is in that order.
+ */
+static __always_inline u32 blk_interposer_plain_flags(blk_opf_t opf)
+{
+	return (opf & REQ_SYNC ? BPF_BIO_F_SYNC : 0) |
+	       (opf & REQ_META ? BPF_BIO_F_META : 0) |
+	       (opf & REQ_PRIO ? BPF_BIO_F_PRIO : 0) |
+	       (opf & REQ_INTEGRITY ? BPF_BIO_F_INTEGRITY : 0) |
+	       (opf & REQ_FUA ? BPF_BIO_F_FUA : 0) |
+	       (opf & REQ_RAHEAD ? BPF_BIO_F_RAHEAD : 0) |
+	       (opf & REQ_BACKGROUND ? BPF_BIO_F_BACKGROUND : 0) |
+	       (opf & REQ_NOWAIT ? BPF_BIO_F_NOWAIT : 0) |
+	       (opf & REQ_POLLED ? BPF_BIO_F_POLLED : 0) |
+	       (opf & REQ_SWAP ? BPF_BIO_F_SWAP : 0);
+}
+
 void blk_interposer_fill_ctx(struct bpf_bio *ctx, struct bio *bio,
-			     struct block_device *bdev);
+			     const struct blk_interposer_list *list);
 
 /* stats.c */
+
+static __always_inline void
+blk_interposer_count(struct blk_interposer_stats __percpu *stats, u32 verdict,
+		     u32 nr_sectors)
+{
+#if BITS_PER_LONG == 64
+	this_cpu_inc(stats->bios[verdict]);
+	this_cpu_add(stats->sectors[verdict], nr_sectors);
+#else
+	struct blk_interposer_stats *mine = this_cpu_ptr(stats);
+
+	u64_stats_update_begin(&mine->syncp);
+	mine->bios[verdict]++;
+	mine->sectors[verdict] += nr_sectors;
+	u64_stats_update_end(&mine->syncp);
+#endif
+}
+
 struct blk_interposer_counters *blk_interposer_counters_alloc(void);
 void blk_interposer_counters_put(struct blk_interposer_counters *counters);
 void blk_interposer_stats_sum(struct blk_interposer_counters *counters,
@@ -342,9 +418,31 @@ struct blk_interposer_decision {
 void blk_interposer_refuse(const struct blk_interposer_decision *d,
 			   struct bio *bio, enum bpf_bio_refusal reason);
 
-/* dispatch.c */
+/**
+ * struct blk_interposer_stage - where submit_bio_noacct() asks from
+ * @idisk: of the disk
+ * @bdev: whose programs are asked
+ * @disk: that is the whole disk
+ * @partno: what the bio named
+ */
+struct blk_interposer_stage {
+	struct blk_interposer_disk *idisk;
+	struct block_device *bdev;
+	bool disk;
+	u8 partno;
+};
+
+/* An action of ours: the bio is to be completed. */
+#define BLK_INTERPOSER_COMPLETE	(BLK_INTERPOSER_CONSUMED + 1)
+
+/* act.c */
 enum blk_interposer_action blk_interposer_complete(struct bio *bio,
 						   blk_status_t status);
+int blk_interposer_act(const struct blk_interposer_decision *d,
+		       struct bio *bio, blk_status_t *status);
+enum blk_interposer_action
+blk_interposer_settle(const struct blk_interposer_stage *stage,
+		      struct bio *bio, int action, blk_status_t status);
 
 /* place.c */
 int blk_interposer_check_place(struct bio *bio,
@@ -381,7 +479,6 @@ void blk_interposer_uncount(struct bio *bio);
 void blk_interposer_count_part(struct bio *part, const struct bio *bio);
 
 /* split.c */
-u32 blk_interposer_split_unit(struct bio *bio);
 struct bio *blk_interposer_split(struct blk_interposer_disk *idisk,
 				 struct bio *bio,
 				 const struct blk_interposer_decision *d,
@@ -400,7 +497,6 @@ void blk_interposer_flush_exit(struct blk_interposer_disk *idisk);
 void blk_interposer_flush(struct blk_interposer_disk *idisk, u8 partno,
 			  struct bio *bio, bool complete);
 bool blk_interposer_is_close_flush(struct bio *bio);
-void blk_interposer_mark_dirty(struct blk_interposer_target *target);
 blk_status_t blk_interposer_flush_target(struct blk_interposer_target *target);
 
 #endif /* BLK_INTERPOSER_PRIVATE_H */

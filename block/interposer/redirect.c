@@ -134,13 +134,13 @@ int blk_interposer_redirect(struct bio *bio,
 	to = inf->target->bdev;
 	trace_blk_interposer_redirect(bio, d->bdev->bd_dev, d->prog_id,
 				      to->bd_dev, d->sector);
-	if (bio_op(bio) == REQ_OP_WRITE && bio_sectors(bio) &&
-	    !bdev_write_cache(d->bdev))
-		bio->bi_opf |= REQ_FUA;
 	/* It ends by interrupt then; bio_poll() finds nothing to poll for. */
 	if (unlikely(bio->bi_opf & REQ_POLLED) && !blk_interposer_can_poll(to))
 		bio_clear_polled(bio);
 	blk_interposer_uncount(bio);
+	if (bio_op(bio) == REQ_OP_WRITE && bio_sectors(bio) &&
+	    !bdev_write_cache(d->bdev))
+		bio->bi_opf |= REQ_FUA;
 	bio->bi_interposer = (hops + 1) << BIO_INTERPOSER_INDEX_BITS |
 			     inf->index;
 	bio_set_dev(bio, to);

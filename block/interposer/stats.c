@@ -42,7 +42,7 @@ void blk_interposer_refuse(const struct blk_interposer_decision *d,
 
 		stats = get_cpu_ptr(d->counters->stats);
 		u64_stats_update_begin(&stats->syncp);
-		u64_stats_inc(&stats->refused[reason]);
+		stats->refused[reason]++;
 		u64_stats_update_end(&stats->syncp);
 		put_cpu_ptr(d->counters->stats);
 	}
@@ -103,11 +103,11 @@ static void blk_interposer_stats_read(struct blk_interposer_stats *stats,
 	do {
 		start = u64_stats_fetch_begin(&stats->syncp);
 		for (i = 0; i < BLK_INTERPOSER_NR_VERDICTS; i++) {
-			to->bios[i] = u64_stats_read(&stats->bios[i]);
-			to->sectors[i] = u64_stats_read(&stats->sectors[i]);
+			to->bios[i] = READ_ONCE(stats->bios[i]);
+			to->sectors[i] = READ_ONCE(stats->sectors[i]);
 		}
 		for (i = 0; i < BLK_INTERPOSER_NR_REFUSALS; i++)
-			to->refused[i] = u64_stats_read(&stats->refused[i]);
+			to->refused[i] = READ_ONCE(stats->refused[i]);
 	} while (u64_stats_fetch_retry(&stats->syncp, start));
 }
 

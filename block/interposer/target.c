@@ -30,21 +30,32 @@ DEFINE_STATIC_KEY_DEFERRED_FALSE(blk_interposer_endio_key, HZ);
 DEFINE_MUTEX(blk_interposer_targets_lock);
 static LIST_HEAD(blk_interposer_targets);
 static DEFINE_IDA(blk_interposer_target_ids);
-static struct blk_interposer_target __rcu *
-	blk_interposer_target_tbl[BLK_INTERPOSER_MAX_TARGETS];
+/* By bi_interposer: two of each target, and none for 0 */
+static struct blk_interposer_inflight __rcu *
+	blk_interposer_inflight_tbl[BIO_INTERPOSER_INDEX_MASK + 1];
 
 /* The counter that a bio holds; that keeps the target in its place. */
 static struct blk_interposer_inflight *
 blk_interposer_inflight_of(const struct bio *bio)
 {
 	unsigned int index = bio->bi_interposer & BIO_INTERPOSER_INDEX_MASK;
-	struct blk_interposer_target *target;
 
-	if (!index--)
-		return NULL;
-	target = rcu_dereference_protected(blk_interposer_target_tbl[index / 2],
-					   true);
-	return &target->inflight[index % 2];
+	return rcu_dereference_protected(blk_interposer_inflight_tbl[index],
+					 true);
+}
+
+/* Let it be found in the table, or not any more. */
+static void blk_interposer_target_show(struct blk_interposer_target *target,
+				       bool show)
+{
+	struct blk_interposer_inflight *inf;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(target->inflight); i++) {
+		inf = &target->inflight[i];
+		rcu_assign_pointer(blk_interposer_inflight_tbl[inf->index],
+				   show ? inf : NULL);
+	}
 }
 
 static void blk_interposer_inflight_exit(struct blk_interposer_target *target)
@@ -83,12 +94,13 @@ void blk_interposer_target_put(struct blk_interposer_target *target)
  */
 struct blk_interposer_target *blk_interposer_target_tryget(unsigned int id)
 {
-	struct blk_interposer_target *target;
+	struct blk_interposer_target *target = NULL;
+	struct blk_interposer_inflight *inf;
 
 	rcu_read_lock();
-	target = rcu_dereference(blk_interposer_target_tbl[id]);
-	if (target && !refcount_inc_not_zero(&target->refs))
-		target = NULL;
+	inf = rcu_dereference(blk_interposer_inflight_tbl[2 * id + 1]);
+	if (inf && refcount_inc_not_zero(&inf->target->refs))
+		target = inf->target;
 	rcu_read_unlock();
 	return target;
 }
@@ -139,7 +151,7 @@ static void blk_interposer_target_end(struct work_struct *work)
 	}
 	mutex_unlock(&blk_interposer_disks_lock);
 
-	RCU_INIT_POINTER(blk_interposer_target_tbl[target->id], NULL);
+	blk_interposer_target_show(target, false);
 	synchronize_rcu();
 	blk_interposer_target_put(target);
 }
@@ -218,7 +230,7 @@ blk_interposer_target_alloc(struct file *file, struct block_device *bdev,
 	target->file = get_file(file);
 	static_branch_deferred_inc(&blk_interposer_endio_key);
 	list_add(&target->node, &blk_interposer_targets);
-	rcu_assign_pointer(blk_interposer_target_tbl[id], target);
+	blk_interposer_target_show(target, true);
 	return target;
 }
 

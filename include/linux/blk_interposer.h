@@ -32,30 +32,66 @@ enum blk_interposer_action {
 	BLK_INTERPOSER_CONSUMED,
 };
 
+struct blk_interposer_slot;
+
+/**
+ * union bpf_bio_touched - what a program has changed
+ * @verdict: always 0, so that @any and a verdict can be looked at together
+ * @sector: it wrote the sector
+ * @other: it wrote another field of the context
+ * @called: BPF_BIO_ACCEPTED and BPF_BIO_ASKED_TARGET
+ * @any: all of these: 0 and BPF_BIO_PASS leave nothing to be done
+ */
+union bpf_bio_touched {
+	struct {
+		u8 verdict;
+		u8 sector;
+		u8 other;
+		u8 called;
+	};
+	u32 any;
+};
+
+/* bpf_bio_accept_partial() has made the bio shorter. */
+#define BPF_BIO_ACCEPTED	BIT(0)
+/* bpf_redirect_map() was called; what it chose counts. */
+#define BPF_BIO_ASKED_TARGET	BIT(1)
+
 /**
  * struct bpf_bio_kern - kernel side of the context of a program
- * @uctx: what the program sees; first, so that its accesses need no rewriting
+ * @uctx: what the program sees; first, so that what it reads needs no rewriting,
+ *	but for @uctx.dev, which a program is given from its slot
  * @bio: the bio, NULL in a test run
- * @cookie: of the link, for bpf_get_attach_cookie()
+ * @slot: of the program, for bpf_get_attach_cookie(), and more
  * @run_ctx: how bpf_redirect_map() finds this struct through current
- * @target: chosen by the last bpf_redirect_map() of this run
- * @block_sectors: granularity of a split in sectors, 0 if the bio cannot be
- *	split
- * @accepted: sectors the verdict is for; what counts, whatever @uctx says
+ * @target: chosen by the last bpf_redirect_map() of this run, if @touched says
+ *	that there was one
+ * @before: the part of @uctx before @touched
+ * @touched: what this run of a program has changed; in bytes of @uctx that are
+ *	reserved, out of reach of a program, and to be zero anyway
  * @data: payload of a test run
  * @data_len: its length in bytes
+ * @block_sectors: granularity of a split in sectors in a test run
  */
 struct bpf_bio_kern {
-	struct bpf_bio uctx;
-	struct bio *bio;
-	u64 cookie;
 	struct bpf_run_ctx run_ctx;
+	union {
+		struct bpf_bio uctx;
+		struct {
+			u8 before[offsetof(struct bpf_bio, reserved) + 1];
+			union bpf_bio_touched touched;
+		};
+	};
+	struct bio *bio;
+	const struct blk_interposer_slot *slot;
 	struct blk_interposer_target *target;
-	u32 block_sectors;
-	u32 accepted;
-	u32 data_len;
 	const void *data;
+	u32 data_len;
+	u32 block_sectors;
 };
+
+static_assert(offsetofend(struct bpf_bio_kern, touched) ==
+	      sizeof(struct bpf_bio));
 
 /*
  * bi_interposer of a bio: the index of the in-flight counter of the target it
@@ -71,7 +107,8 @@ struct bpf_bio_kern {
 extern struct static_key_false_deferred blk_interposer_key;
 extern struct static_key_false_deferred blk_interposer_endio_key;
 
-enum blk_interposer_action __blk_interposer_submit(struct bio *bio);
+enum blk_interposer_action __blk_interposer_submit(struct bio *bio,
+						   struct block_device *bdev);
 bool __blk_interposer_endio(struct bio *bio);
 void __blk_interposer_end_part(struct bio *bio);
 int __blk_interposer_check_stack(struct block_device *bdev,
@@ -80,6 +117,7 @@ int __blk_interposer_check_stack(struct block_device *bdev,
 /**
  * blk_interposer_submit - ask the programs of the bio's device
  * @bio: bio being submitted
+ * @bdev: its bi_bdev
  *
  * Called by submit_bio_noacct() for the device that the bio names, and again
  * for the whole disk once blk_partition_remap() has made the sector absolute.
@@ -89,13 +127,13 @@ int __blk_interposer_check_stack(struct block_device *bdev,
  * the bio unless it is BLK_INTERPOSER_CONSUMED.
  */
 static __always_inline enum blk_interposer_action
-blk_interposer_submit(struct bio *bio)
+blk_interposer_submit(struct bio *bio, struct block_device *bdev)
 {
 	if (!static_branch_unlikely(&blk_interposer_key.key))
 		return BLK_INTERPOSER_CONTINUE;
-	if (likely(!bdev_test_flag(bio->bi_bdev, BD_INTERPOSED)))
+	if (likely(!bdev_test_flag(bdev, BD_INTERPOSED)))
 		return BLK_INTERPOSER_CONTINUE;
-	return __blk_interposer_submit(bio);
+	return __blk_interposer_submit(bio, bdev);
 }
 
 /**
@@ -152,6 +190,7 @@ static inline int blk_interposer_check_stack(struct block_device *bdev,
 }
 
 bool blk_interposer_fits(struct blk_interposer_target *target, u32 nr_sectors);
+u32 blk_interposer_split_unit(struct bio *bio);
 void blk_interposer_add_partition(struct block_device *part);
 void blk_interposer_uninstall(struct block_device *bdev);
 void blk_interposer_release_disk(struct gendisk *disk);
@@ -159,7 +198,7 @@ void blk_interposer_release_disk(struct gendisk *disk);
 #else /* !CONFIG_BLK_INTERPOSER */
 
 static __always_inline enum blk_interposer_action
-blk_interposer_submit(struct bio *bio)
+blk_interposer_submit(struct bio *bio, struct block_device *bdev)
 {
 	return BLK_INTERPOSER_CONTINUE;
 }

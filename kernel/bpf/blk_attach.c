@@ -9,6 +9,7 @@
 #include <linux/bpf_mprog.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/kdev_t.h>
 #include "../../block/blk.h"
 #include "blk_attach.h"
 
@@ -82,6 +83,11 @@ static void blk_list_fill(struct blk_interposer_list *list,
 		slot = &list->slots[list->count++];
 		before = blk_list_find(old, tuple.prog);
 		slot->prog = tuple.prog;
+		slot->run = tuple.prog->bpf_func;
+		slot->insns = tuple.prog->insnsi;
+		slot->list = list;
+		slot->bdev = c->bdev;
+		slot->dev = new_encode_dev(c->bdev->bd_dev);
 		slot->of_link = tuple.link;
 		if (tuple.link) {
 			slot->counters = blk_link(tuple.link)->counters;
@@ -93,6 +99,7 @@ static void blk_list_fill(struct blk_interposer_list *list,
 		slot->maps = before ? before->maps : no_free_ptr(c->maps);
 		slot->stats = slot->counters->stats;
 	}
+	list->slots[list->count].run = NULL;
 }
 
 /* What @old had and @list has not, except what belongs to a link. */

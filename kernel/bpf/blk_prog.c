@@ -2,8 +2,9 @@
 /*
  * BPF_PROG_TYPE_BLK_INTERPOSER: what its programs may access and call.
  *
- * struct bpf_bio is the first member of struct bpf_bio_kern, so that accesses
- * to the context need no rewriting: what a program sees is what it gets.
+ * struct bpf_bio is the first member of struct bpf_bio_kern, so that what a
+ * program reads needs no rewriting. Behind each write we put another one that
+ * says so: a bio that all programs let pass as it is costs one look at that.
  */
 #include <linux/bio.h>
 #include <linux/blk-cgroup.h>
@@ -15,6 +16,7 @@
 #include <linux/highmem.h>
 #include <linux/blk_interposer.h>
 #include "../../block/blk-cgroup.h"
+#include "../../block/interposer/interposer.h"
 
 static bool blk_interposer_is_valid_access(int off, int size,
 					   enum bpf_access_type type,
@@ -26,8 +28,14 @@ static bool blk_interposer_is_valid_access(int off, int size,
 	if (off < 0 || off + size > offsetof(struct bpf_bio, reserved) ||
 	    off % size)
 		return false;
-	if (type == BPF_READ)
+	if (type == BPF_READ) {
+		/* Loaded from elsewhere, so the verifier cuts out a part. */
+		if (first == offsetof(struct bpf_bio, dev) ||
+		    (first > (int)offsetof(struct bpf_bio, dev) &&
+		     first < (int)offsetofend(struct bpf_bio, dev)))
+			info->ctx_field_size = sizeof_field(struct bpf_bio, dev);
 		return true;
+	}
 
 	/* Whole fields only: half a sector number means nothing. */
 	switch (first) {
@@ -60,7 +68,7 @@ static const struct bpf_func_proto bpf_blk_redirect_map_proto = {
 
 BPF_CALL_1(bpf_blk_get_attach_cookie, struct bpf_bio_kern *, ctx)
 {
-	return ctx->cookie;
+	return ctx->slot->cookie;
 }
 
 static const struct bpf_func_proto bpf_blk_get_attach_cookie_proto = {
@@ -104,9 +112,9 @@ blk_interposer_func_proto(enum bpf_func_id func_id,
 }
 
 /*
- * Nothing to convert. But without it the verifier would take the context for
- * plain memory where a kfunc or a global function wants some, and look at the
- * last byte only to see whether it may be written.
+ * Most reads need no conversion. But without this function the verifier would take
+ * the context for plain memory where a kfunc or a global function wants some,
+ * and look at the last byte only to see whether it may be written.
  */
 static u32 blk_interposer_convert_ctx_access(enum bpf_access_type type,
 					     const struct bpf_insn *si,
@@ -114,8 +122,27 @@ static u32 blk_interposer_convert_ctx_access(enum bpf_access_type type,
 					     struct bpf_prog *prog,
 					     u32 *target_size)
 {
+	int touched;
+
+	if (type == BPF_READ && si->off == offsetof(struct bpf_bio, dev)) {
+		insn_buf[0] = BPF_LDX_MEM(BPF_FIELD_SIZEOF(struct bpf_bio_kern,
+							   slot),
+					  si->dst_reg, si->src_reg,
+					  offsetof(struct bpf_bio_kern, slot));
+		insn_buf[1] = BPF_LDX_MEM(BPF_W, si->dst_reg, si->dst_reg,
+					  offsetof(struct blk_interposer_slot,
+						   dev));
+		*target_size = sizeof_field(struct bpf_bio, dev);
+		return 2;
+	}
 	insn_buf[0] = *si;
-	return 1;
+	if (type == BPF_READ)
+		return 1;
+	touched = si->off == offsetof(struct bpf_bio, sector) ?
+		  offsetof(struct bpf_bio_kern, touched.sector) :
+		  offsetof(struct bpf_bio_kern, touched.other);
+	insn_buf[1] = BPF_ST_MEM(BPF_B, si->dst_reg, touched, 1);
+	return 2;
 }
 
 const struct bpf_verifier_ops blk_interposer_verifier_ops = {
@@ -151,14 +178,17 @@ __bpf_kfunc_start_defs();
 __bpf_kfunc int bpf_bio_accept_partial(struct bpf_bio *ctx, u32 nr_sectors)
 {
 	struct bpf_bio_kern *kern = bpf_bio_kern(ctx);
+	u32 unit = kern->bio ? blk_interposer_split_unit(kern->bio) :
+			       kern->block_sectors;
 
-	if (!nr_sectors || nr_sectors >= kern->accepted ||
-	    !kern->block_sectors || nr_sectors & (kern->block_sectors - 1))
+	if (!nr_sectors || nr_sectors >= ctx->nr_sectors || !unit ||
+	    nr_sectors & (unit - 1))
 		return -EINVAL;
-	if (kern->target && !blk_interposer_fits(kern->target, nr_sectors))
+	if (kern->touched.called & BPF_BIO_ASKED_TARGET && kern->target &&
+	    !blk_interposer_fits(kern->target, nr_sectors))
 		return -EINVAL;
-	kern->accepted = nr_sectors;
 	ctx->nr_sectors = nr_sectors;
+	kern->touched.called |= BPF_BIO_ACCEPTED;
 	return 0;
 }
 
@@ -201,7 +231,7 @@ __bpf_kfunc int bpf_bio_load_bytes(struct bpf_bio *ctx, u32 offset, void *to,
 				   u32 to__sz)
 {
 	struct bpf_bio_kern *kern = bpf_bio_kern(ctx);
-	u64 len = (u64)kern->accepted << SECTOR_SHIFT;
+	u64 len = (u64)ctx->nr_sectors << SECTOR_SHIFT;
 
 	if (!kern->bio)
 		len = min_t(u64, len, kern->data_len);

@@ -121,7 +121,7 @@ static int blk_test_run_repeat(struct bpf_prog *prog,
 
 	for (i = 0; i < repeat; i++) {
 		kern->uctx = uctx;
-		kern->accepted = uctx.nr_sectors;
+		kern->touched.any = 0;
 		*verdict = blk_test_run_once(prog, kern);
 		if (signal_pending(current))
 			return -EINTR;
@@ -152,7 +152,8 @@ int bpf_prog_test_run_blk_interposer(struct bpf_prog *prog,
 				     const union bpf_attr *kattr,
 				     union bpf_attr __user *uattr)
 {
-	struct bpf_bio_kern kern = {};
+	struct blk_interposer_slot slot = {};
+	struct bpf_bio_kern kern = { .slot = &slot };
 	u32 verdict = 0, duration = 0;
 	void *data;
 	int ret;
@@ -166,11 +167,13 @@ int bpf_prog_test_run_blk_interposer(struct bpf_prog *prog,
 	data = blk_test_run_data(kattr, &kern.uctx);
 	if (IS_ERR(data))
 		return PTR_ERR(data);
+	slot.dev = kern.uctx.dev;
 	kern.data = data;
 	kern.data_len = data ? kattr->test.data_size_in : 0;
 	kern.block_sectors = blk_test_run_split_unit(&kern.uctx);
 
 	ret = blk_test_run_repeat(prog, kattr, &kern, &verdict, &duration);
+	kern.touched.any = 0;
 	kvfree(data);
 	if (ret)
 		return ret;

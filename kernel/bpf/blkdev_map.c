@@ -228,6 +228,7 @@ void blkdev_map_walk(struct bpf_map *map, blk_target_fn fn, void *data)
 static long blkdev_map_redirect(struct bpf_map *map, u64 index, u64 flags)
 {
 	struct blkdev_map *bmap = to_blkdev_map(map);
+	struct blk_interposer_target *target = NULL;
 	struct bpf_bio_kern *ctx;
 
 	/*
@@ -238,12 +239,13 @@ static long blkdev_map_redirect(struct bpf_map *map, u64 index, u64 flags)
 	if (unlikely(!in_task() || !current->bpf_ctx))
 		return BPF_BIO_FAIL;
 	ctx = container_of(current->bpf_ctx, struct bpf_bio_kern, run_ctx);
-	ctx->target = NULL;
 	if (unlikely(flags >= BPF_BIO_REDIRECT))
-		return BPF_BIO_FAIL;
-	if (likely(index < map->max_entries))
-		ctx->target = rcu_dereference(bmap->slots[index]);
-	return ctx->target ? BPF_BIO_REDIRECT : flags;
+		flags = BPF_BIO_FAIL;
+	else if (likely(index < map->max_entries))
+		target = rcu_dereference(bmap->slots[index]);
+	ctx->target = target;
+	ctx->touched.called |= BPF_BIO_ASKED_TARGET;
+	return likely(target) ? BPF_BIO_REDIRECT : flags;
 }
 
 static u64 blkdev_map_mem_usage(const struct bpf_map *map)
