@@ -22,7 +22,7 @@ unexport T V KEEP FLAVOURS MISSING SEED SECONDS STEPS N
 run_options = $(if $(filter 1,$(V)),--verbose) $(if $(filter 1,$(KEEP)),--keep) \
 	$(if $(filter 1,$(MISSING)),--missing)
 
-.PHONY: help run test fuzz power storm mutants peers shell check kernel tools install clean \
+.PHONY: help run test fuzz power storm mutants peers bench shell check kernel tools install clean \
 	setup
 .NOTPARALLEL:
 
@@ -40,6 +40,7 @@ help:
 	@echo 'make power    power failures at every moment that makes a difference (STEPS=80)'
 	@echo 'make storm    everything root can do, at once, on the debug kernel (SECONDS=600)'
 	@echo 'make mutants  are faults in the kernel part noticed? all, or N="12 40" (an hour)'
+	@echo 'make bench    what a bio pays, in instructions (a quarter of an hour)'
 	@echo 'make peers    the suites of others, with our change and without (half an hour)'
 	@echo 'make shell    root shell in a VM with the tools and scratch disks'
 	@echo 'make check    style, static analysis, patches, the feature compiled out'
@@ -90,6 +91,12 @@ peers: setup
 	@scripts/peers
 	@tests/run --flavours "peers-unpatched peers" peers/
 	@tests/peers/compare $(OUT)/test
+
+bench: setup
+	@scripts/build base
+	@scripts/bench
+	@tests/run --flavours "base bench-off bench-mitigations" cost/bench
+	@bench/report $(OUT)/test $(OUT)/bench.json $(OUT)/cost.svg
 
 shell: setup
 	@scripts/build $(firstword $(FLAVOURS))

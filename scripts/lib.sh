@@ -55,11 +55,10 @@ cache_lock() {
 
 # source_tree FLAVOUR: where its source is.
 source_tree() {
-	if [ "$1" = base ]; then
-		echo "$CACHE/src"
-	else
-		echo "$CACHE/src-$1"
-	fi
+	case $1 in
+	base | bench-*) echo "$CACHE/src" ;;
+	*) echo "$CACHE/src-$1" ;;
+	esac
 }
 
 jobs_wanted() {

@@ -188,6 +188,7 @@ class Machine:
                "-device", "virtserialport,chardev=events,name=blki.result"]
         if self.icount:
             cmd += ["-icount", "shift=0,sleep=off"]
+        cmd += shlex.split(os.environ.get("BLKI_QEMU", ""))
         if self.interactive:
             cmd += ["-chardev", "stdio,id=tty,signal=off",
                     "-device", "virtconsole,chardev=tty"]

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+# `make bench` runs it and makes a table of what it says.
+
+DESCRIPTION="What a bio pays, in instructions: for the hook, for each verdict, and for what could be used instead."
+FLAVOURS="base bench-off bench-mitigations"
+REQUIRES="cmd:dmsetup"
+BY_NAME=1
+TIMEOUT=1800
+ICOUNT=1
+
+. "$BLKI_ROOT/tests/lib/bioctl.sh"
+. "$BLKI_ROOT/tests/lib/bench.sh"
+
+# ranges N: none of which is hit
+ranges() {
+	local i list=''
+
+	for ((i = 0; i < $1; i++)); do
+		list+=,$((100000 + 16 * i))-$((100007 + 16 * i))
+	done
+	echo "${list#,}"
+}
+
+trace_verdicts() {
+	echo "$1" >/sys/kernel/tracing/events/blk_interposer/enable
+}
+
+main_rows() {
+	row_other
+	row_of_chain 1 2
+	row_of remap remap
+	row_redirected redirect redirect one_target 0
+	row_of split split
+	row_stacked dm-linear "linear DISK 0"
+	row_traced tp_btf
+}
+
+more_rows() {
+	row_of look look
+	row_of_policy count count
+	row_of_policy protect-1 protect --set "ranges=$(ranges 1)"
+	row_of_policy protect-1000 protect --set "ranges=$(ranges 1000)"
+	row_of_chain 4 8 16 63
+	row_redirected redirect-4096 redirect_many many_targets {0..4095}
+	row_of done done
+	OPTIONS=-e row_of fail fail
+	trace_verdicts 1
+	row_of remap-traced remap
+	trace_verdicts 0
+	row_stacked dm-flakey "flakey DISK 0 3600 0"
+	row_stacked dm-delay "delay DISK 0 0"
+	row_stacked dm-era "era META DISK 8"
+	row_traced fentry
+	row_traced kprobe
+	row_traced fmod_ret
+}
+
+test_run() {
+	bench_disks
+	row bare
+	[ "$FLAVOUR" != bench-off ] || return 0
+	main_rows
+	[ "$FLAVOUR" = base ] || return 0
+	more_rows
+	row bare-again
+}

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+
+DESCRIPTION="No bio pays more than when bench/baseline was written."
+FLAVOURS="base"
+TIMEOUT=300
+ICOUNT=1
+
+. "$BLKI_ROOT/tests/lib/bioctl.sh"
+. "$BLKI_ROOT/tests/lib/bench.sh"
+
+# What all others are made of
+rows() {
+	row bare
+	row_other
+	row_of_chain 1 8
+	row_of remap remap
+	row_redirected redirect redirect one_target 0
+	row_of split split
+}
+
+test_run() {
+	KINDS=null_blk
+	bench_disks
+	rows >"$TMP/rows"
+	cat "$TMP/rows"
+	ok "nothing has grown by more than 3 %" "$BLKI_ROOT/bench/report" \
+		--guard "$BLKI_ROOT/bench/baseline" "$TMP/rows"
+	sed '/^row: pass-1 /s/[0-9.]* \([0-9.]*\)$/99999 \1/' \
+		"$TMP/rows" >"$TMP/worse"
+	expect_fail "and it would be seen" "$BLKI_ROOT/bench/report" \
+		--guard "$BLKI_ROOT/bench/baseline" "$TMP/worse"
+}
