@@ -17,9 +17,9 @@
 #include <trace/events/blk_interposer.h>
 
 /* States of a run: the sector was written, a target was asked for. */
-#define BLK_INTERPOSER_MOVED	((union bpf_bio_touched){ .sector = 1 }).any
+#define BLK_INTERPOSER_MOVED	(((union bpf_bio_touched){ .sector = 1 }).any)
 #define BLK_INTERPOSER_ASKED						\
-	((union bpf_bio_touched){ .called = BPF_BIO_ASKED_TARGET }).any
+	(((union bpf_bio_touched){ .called = BPF_BIO_ASKED_TARGET }).any)
 
 /*
  * Fields of the context with two stores where bytes lie as they have to: error
@@ -65,9 +65,8 @@ static __always_inline bool blk_interposer_fill_plain(struct bpf_bio *ctx,
 				REQ_ALLOC_CACHE | REQ_SWAP;
 	blk_opf_t opf = bio->bi_opf;
 
-	BUILD_BUG_ON(REQ_OP_READ != (__force blk_opf_t)0 ||
-		     REQ_OP_WRITE != (__force blk_opf_t)1 ||
-		     BPF_BIO_OP_WRITE != BPF_BIO_OP_READ + 1);
+	BUILD_BUG_ON((__force u32)REQ_OP_READ || (__force u32)REQ_OP_WRITE != 1);
+	BUILD_BUG_ON(BPF_BIO_OP_WRITE - BPF_BIO_OP_READ != 1);
 	if (unlikely(opf & ~(REQ_OP_WRITE | plain) || bio_has_crypt_ctx(bio)))
 		return false;
 	ctx->nr_sectors = bio_sectors(bio);

@@ -118,7 +118,7 @@ static double estimate(const unsigned long long *small,
 
 static void measure(struct job *job, const struct options *opt)
 {
-	unsigned long long small[MAX_REPEATS], large[MAX_REPEATS];
+	unsigned long long small[MAX_REPEATS] = {}, large[MAX_REPEATS] = {};
 	long bios = opt->large - opt->small;
 	int half = opt->repeats / 2;
 	double first, second;

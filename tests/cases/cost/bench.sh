@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2153
 # `make bench` runs it and makes a table of what it says.
 
 DESCRIPTION="What a bio pays, in instructions: for the hook, for each verdict, and for what could be used instead."
@@ -43,7 +43,7 @@ more_rows() {
 	row_of_policy protect-1000 protect --set "ranges=$(ranges 1000)"
 	row_of_chain 4 8 16 63
 	row_redirected redirect-4096 redirect_many many_targets {0..4095}
-	row_of done done
+	row_of "done" "done"
 	OPTIONS=-e row_of fail fail
 	trace_verdicts 1
 	row_of remap-traced remap
