@@ -13,7 +13,7 @@ ifndef SEED
 SEED := $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 endif
 # Of make power
-STEPS ?= 80
+STEPS ?= 120
 
 # T, V and KEEP are ours: not for the kernel's Makefiles to misunderstand.
 MAKEOVERRIDES :=
@@ -37,7 +37,7 @@ help:
 	@echo 'make fuzz     random programs and I/O against a model, for 10 minutes'
 	@echo '                SECONDS=600        or so long'
 	@echo '                SEED=N             of what is random; a run prints its own'
-	@echo 'make power    power failures at every moment that makes a difference (STEPS=80)'
+	@echo 'make power    power failures at every moment that makes a difference (STEPS=120)'
 	@echo 'make storm    everything root can do, at once, on the debug kernel (SECONDS=600)'
 	@echo 'make mutants  are faults in the kernel part noticed? all, or N="12 40" (an hour)'
 	@echo 'make bench    what a bio pays, in instructions (a quarter of an hour)'

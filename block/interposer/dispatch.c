@@ -126,7 +126,9 @@ static u32 blk_interposer_take(const struct blk_interposer_slot *slot,
 		if (d->verdict == BPF_BIO_PASS)
 			blk_interposer_decided(d, slot);
 	}
-	if (unlikely(ctx->touched.other))
+	if (unlikely(ctx->touched.other) &&
+	    (ctx->uctx.ioprio != d->ioprio ||
+	     ctx->uctx.write_hint != d->write_hint))
 		blk_interposer_take_hints(slot, ctx, d);
 	return verdict;
 }
@@ -393,6 +395,8 @@ enum blk_interposer_action __blk_interposer_submit(struct bio *bio,
 	u64 nr_sectors;
 	u32 state;
 
+	/* Or a verdict and what was touched would not be apart. */
+	BUILD_BUG_ON(((union bpf_bio_touched){ .verdict = 0xff }).any != 0xff);
 	if (bio_flagged(bio, BIO_INTERPOSED))
 		return BLK_INTERPOSER_CONTINUE;
 	blk_interposer_fill_zeroes(&ctx.uctx);

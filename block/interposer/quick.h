@@ -81,7 +81,8 @@ static __always_inline bool blk_interposer_fill_plain(struct bpf_bio *ctx,
 
 /*
  * Blocks are not larger than a page (blk_validate_block_size()): a move by whole
- * pages changes no alignment.
+ * pages changes no alignment. Where that was wrong before, it is as wrong as it
+ * would have been without us.
  */
 static __always_inline bool
 blk_interposer_quick_place(const struct bio *bio, struct block_device *to,
@@ -136,7 +137,8 @@ blk_interposer_quick_remap(const struct bpf_bio_kern *ctx,
 
 /*
  * blk_interposer_check_target() for a plain bio: it may say no where that has
- * no objection, never yes where it has one.
+ * no objection, never yes where it has one, but for a disk that is about to be
+ * removed: as long as it is not GD_DEAD, it takes bios.
  */
 static __always_inline bool
 blk_interposer_quick_check(struct bio *bio, struct block_device *from,
@@ -161,7 +163,7 @@ blk_interposer_quick_check(struct bio *bio, struct block_device *from,
 		return false;
 	if (!op_is_write(opf))
 		return true;
-	if (!target->writable || b->features & BLK_FEAT_STABLE_WRITES ||
+	if (!target->writable || bdev_stable_writes(to) ||
 	    !blk_interposer_quick_writable(to))
 		return false;
 	if (!bdev_write_cache(from))

@@ -44,10 +44,17 @@ struct blk_interposer_slot;
  */
 union bpf_bio_touched {
 	struct {
+#ifdef __LITTLE_ENDIAN
 		u8 verdict;
 		u8 sector;
 		u8 other;
 		u8 called;
+#else
+		u8 called;
+		u8 other;
+		u8 sector;
+		u8 verdict;
+#endif
 	};
 	u32 any;
 };
@@ -92,6 +99,8 @@ struct bpf_bio_kern {
 
 static_assert(offsetofend(struct bpf_bio_kern, touched) ==
 	      sizeof(struct bpf_bio));
+/* A program is given the address of the whole. */
+static_assert(!offsetof(struct bpf_bio_kern, uctx));
 
 /*
  * bi_interposer of a bio: the index of the in-flight counter of the target it

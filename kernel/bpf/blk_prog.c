@@ -135,6 +135,22 @@ static u32 blk_interposer_convert_ctx_access(enum bpf_access_type type,
 		*target_size = sizeof_field(struct bpf_bio, dev);
 		return 2;
 	}
+	/* Both fields at once: put the one where it belongs before. */
+	if (type == BPF_READ && si->off == offsetof(struct bpf_bio, flags) &&
+	    BPF_SIZE(si->code) == BPF_DW) {
+		insn_buf[0] = BPF_LDX_MEM(BPF_FIELD_SIZEOF(struct bpf_bio_kern,
+							   slot),
+					  BPF_REG_AX, si->src_reg,
+					  offsetof(struct bpf_bio_kern, slot));
+		insn_buf[1] = BPF_LDX_MEM(BPF_W, BPF_REG_AX, BPF_REG_AX,
+					  offsetof(struct blk_interposer_slot,
+						   dev));
+		insn_buf[2] = BPF_STX_MEM(BPF_W, si->src_reg, BPF_REG_AX,
+					  offsetof(struct bpf_bio_kern,
+						   uctx.dev));
+		insn_buf[3] = *si;
+		return 4;
+	}
 	insn_buf[0] = *si;
 	if (type == BPF_READ)
 		return 1;

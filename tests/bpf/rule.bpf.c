@@ -115,11 +115,17 @@ static int carry_out(struct bpf_bio *ctx, const struct rule *r)
 
 static void describe(struct rule_seen *log, struct bpf_bio *ctx)
 {
+	__u64 both;
+
 	log->sector = ctx->sector;
 	log->nr_sectors = ctx->nr_sectors;
 	log->op = ctx->op;
-	log->flags = ctx->flags;
-	log->dev = ctx->dev;
+	/* By one load, and by itself: the kernel loads it from elsewhere. */
+	asm volatile("%0 = *(u64 *)(%1 + 16)" : "=r"(both) : "r"(ctx));
+	log->flags = both;
+	log->dev = both >> 32;
+	if (ctx->dev != log->dev)
+		log->dev = 0;
 	log->partno = ctx->partno;
 	log->error = ctx->error;
 	log->ioprio = ctx->ioprio;
