@@ -35,7 +35,7 @@ MUTANTS = [
     (B + "act.c", "zero_fill_bio(bio);", "", "path/model-mq"),
     (B + "act.c", "if (status)\n\t\tbio->bi_status = status;",
      "bio->bi_status = status;", "path/model-mq"),
-    (B + "interposer.h",
+    (B + "quick.h",
      "this_cpu_add(stats->sectors[verdict], nr_sectors);", "",
      "path/counters"),
     (B + "stats.c", "stats->refused[reason]++;", "",

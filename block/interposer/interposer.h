@@ -363,24 +363,6 @@ void blk_interposer_fill_ctx(struct bpf_bio *ctx, struct bio *bio,
 			     const struct blk_interposer_list *list);
 
 /* stats.c */
-
-static __always_inline void
-blk_interposer_count(struct blk_interposer_stats __percpu *stats, u32 verdict,
-		     u32 nr_sectors)
-{
-#if BITS_PER_LONG == 64
-	this_cpu_inc(stats->bios[verdict]);
-	this_cpu_add(stats->sectors[verdict], nr_sectors);
-#else
-	struct blk_interposer_stats *mine = this_cpu_ptr(stats);
-
-	u64_stats_update_begin(&mine->syncp);
-	mine->bios[verdict]++;
-	mine->sectors[verdict] += nr_sectors;
-	u64_stats_update_end(&mine->syncp);
-#endif
-}
-
 struct blk_interposer_counters *blk_interposer_counters_alloc(void);
 void blk_interposer_counters_put(struct blk_interposer_counters *counters);
 void blk_interposer_stats_sum(struct blk_interposer_counters *counters,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * blk_interposer: the parts of the hot path, __blk_interposer_submit(), that
- * are worth being done twice: once in general elsewhere, once here for what
+ * blk_interposer: the parts of the hot path, __blk_interposer_submit(), most of
+ * which are worth being done twice: once in general elsewhere, once here for what
  * nearly all bios are, data to be read or written, without anything special.
  * docs/cost.md says what that saves.
  */
@@ -20,6 +20,23 @@
 #define BLK_INTERPOSER_MOVED	(((union bpf_bio_touched){ .sector = 1 }).any)
 #define BLK_INTERPOSER_ASKED						\
 	(((union bpf_bio_touched){ .called = BPF_BIO_ASKED_TARGET }).any)
+
+static __always_inline void
+blk_interposer_count(struct blk_interposer_stats __percpu *stats, u32 verdict,
+		     u32 nr_sectors)
+{
+#if BITS_PER_LONG == 64
+	this_cpu_inc(stats->bios[verdict]);
+	this_cpu_add(stats->sectors[verdict], nr_sectors);
+#else
+	struct blk_interposer_stats *mine = this_cpu_ptr(stats);
+
+	u64_stats_update_begin(&mine->syncp);
+	mine->bios[verdict]++;
+	mine->sectors[verdict] += nr_sectors;
+	u64_stats_update_end(&mine->syncp);
+#endif
+}
 
 /*
  * Fields of the context with two stores where bytes lie as they have to: error
@@ -163,12 +180,8 @@ blk_interposer_quick_check(struct bio *bio, struct block_device *from,
 		return false;
 	if (!op_is_write(opf))
 		return true;
-	if (!target->writable || bdev_stable_writes(to) ||
-	    !blk_interposer_quick_writable(to))
-		return false;
-	if (!bdev_write_cache(from))
-		bio->bi_opf |= REQ_FUA;
-	return true;
+	return target->writable && !bdev_stable_writes(to) &&
+	       blk_interposer_quick_writable(to);
 }
 
 /*
@@ -219,6 +232,8 @@ blk_interposer_quick_redirect(const struct bpf_bio_kern *ctx)
 		return false;
 	percpu_ref_get(&inf->ref);
 	blk_interposer_count(slot->stats, BPF_BIO_REDIRECT, nr_sectors);
+	if (op_is_write(bio->bi_opf) && !bdev_write_cache(slot->bdev))
+		bio->bi_opf |= REQ_FUA;
 	bio->bi_interposer = 1 << BIO_INTERPOSER_INDEX_BITS | inf->index;
 	bio->bi_iter.bi_sector = ctx->uctx.sector;
 	blk_interposer_quick_set_dev(bio, slot->bdev, target->bdev);

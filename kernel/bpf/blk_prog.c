@@ -30,9 +30,8 @@ static bool blk_interposer_is_valid_access(int off, int size,
 		return false;
 	if (type == BPF_READ) {
 		/* Loaded from elsewhere, so the verifier cuts out a part. */
-		if (first == offsetof(struct bpf_bio, dev) ||
-		    (first > (int)offsetof(struct bpf_bio, dev) &&
-		     first < (int)offsetofend(struct bpf_bio, dev)))
+		if (first >= (int)offsetof(struct bpf_bio, dev) &&
+		    first < (int)offsetofend(struct bpf_bio, dev))
 			info->ctx_field_size = sizeof_field(struct bpf_bio, dev);
 		return true;
 	}
@@ -112,9 +111,9 @@ blk_interposer_func_proto(enum bpf_func_id func_id,
 }
 
 /*
- * Most reads need no conversion. But without this function the verifier would take
- * the context for plain memory where a kfunc or a global function wants some,
- * and look at the last byte only to see whether it may be written.
+ * Most reads need no conversion. But without this function the verifier would
+ * take the context for plain memory where a kfunc or a global function wants
+ * some, and look at the last byte only to see whether it may be written.
  */
 static u32 blk_interposer_convert_ctx_access(enum bpf_access_type type,
 					     const struct bpf_insn *si,
