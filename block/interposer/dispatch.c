@@ -202,35 +202,6 @@ static bool blk_interposer_run(struct blk_interposer_disk *idisk,
 	return true;
 }
 
-/*
- * The part that was accepted goes its way; @bio becomes the rest.
- *
- * Return: false if the bio could not be split; it was completed.
- */
-static bool blk_interposer_submit_part(const struct blk_interposer_stage *stage,
-				       struct blk_interposer_decision *d,
-				       struct bio *bio)
-{
-	blk_status_t status = BLK_STS_IOERR;
-	struct bio *front;
-	int ret;
-
-	front = blk_interposer_split(stage->idisk, bio, d, &ret, &status);
-	if (!front) {
-		blk_interposer_refuse(d, bio, ret);
-		if (d->inflight)
-			percpu_ref_put(&d->inflight->ref);
-		blk_interposer_complete(bio, status);
-		return false;
-	}
-	bio_set_interposed(front);
-	ret = blk_interposer_act(d, front, &status);
-	if (blk_interposer_settle(stage, front, ret, status) !=
-	    BLK_INTERPOSER_CONSUMED)
-		submit_bio_noacct(front);
-	return true;
-}
-
 static void blk_interposer_enter(struct blk_interposer_stage *stage,
 				 struct bio *bio, struct block_device *bdev)
 {
@@ -240,15 +211,17 @@ static void blk_interposer_enter(struct blk_interposer_stage *stage,
 	stage->idisk = blk_interposer_of(bdev->bd_disk);
 }
 
-/*
- * Ask the programs, if there are any, and the bio is for them. @d is valid in
- * the RCU section that begins here.
+/**
+ * blk_interposer_ask - ask the programs, if there are any and the bio is for them
+ * @stage: where the bio is
+ * @bio: the bio
+ * @d: what they decided, valid in the RCU section that begins here
  *
- * Return: false if nobody was asked.
+ * Context: process context, does not sleep.
+ * Return: false if nobody was asked. The caller leaves the RCU section.
  */
-static bool blk_interposer_ask(const struct blk_interposer_stage *stage,
-			       struct bio *bio,
-			       struct blk_interposer_decision *d)
+bool blk_interposer_ask(const struct blk_interposer_stage *stage,
+			struct bio *bio, struct blk_interposer_decision *d)
 	__acquires(RCU)
 {
 	struct blk_interposer_list *list;
@@ -274,47 +247,6 @@ blk_interposer_finish(const struct blk_interposer_stage *stage,
 	ret = blk_interposer_act(d, bio, &status);
 	rcu_read_unlock();
 	return blk_interposer_settle(stage, bio, ret, status);
-}
-
-/*
- * The first part of a bio was decided about. It is split off and submitted, and
- * the rest asked about again, in a loop: submit_bio_noacct() for the rest would
- * recurse once for each sector. With a plug, so that the driver gets one request
- * for parts that stay together.
- */
-static noinline enum blk_interposer_action
-blk_interposer_submit_parts(const struct blk_interposer_stage *stage,
-			    struct blk_interposer_decision *d, struct bio *bio)
-	__releases(RCU)
-{
-	enum blk_interposer_action action = BLK_INTERPOSER_CONTINUE;
-	struct blk_plug plug;
-	bool split;
-
-	blk_start_plug(&plug);
-	do {
-		refcount_inc(&d->counters->refs);
-		rcu_read_unlock();
-		split = blk_interposer_submit_part(stage, d, bio);
-		blk_interposer_counters_put(d->counters);
-		if (!split)
-			goto out;
-		cond_resched();
-		if (!blk_interposer_ask(stage, bio, d)) {
-			rcu_read_unlock();
-			action = blk_interposer_settle(stage, bio, action,
-						       BLK_STS_OK);
-			goto last;
-		}
-	} while (d->partial);
-	action = blk_interposer_finish(stage, d, bio);
-last:
-	/* It has its mark, as the parts have; the plug is ours. */
-	if (action != BLK_INTERPOSER_CONSUMED)
-		submit_bio_noacct(bio);
-out:
-	blk_finish_plug(&plug);
-	return BLK_INTERPOSER_CONSUMED;
 }
 
 static enum blk_interposer_action

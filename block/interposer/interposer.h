@@ -34,7 +34,8 @@
  * Recursion: redirect.c bounds hops (bi_interposer again, inherited by
  * clones); kernel/bpf/blk_topology.c refuses circles through stacking drivers.
  *
- * Splits: split.c, iterative, from a bioset of the disk with a rescuer.
+ * Splits: split.c, iterative, from a bioset of the disk with a rescuer; what goes
+ * the same way stays together.
  *
  * Flush: flush.c. A target is dirty from the completion of a redirected write
  * until a flush that started later has succeeded.
@@ -460,11 +461,14 @@ void blk_interposer_target_put(struct blk_interposer_target *target);
 void blk_interposer_uncount(struct bio *bio);
 void blk_interposer_count_part(struct bio *part, const struct bio *bio);
 
+/* dispatch.c */
+bool blk_interposer_ask(const struct blk_interposer_stage *stage,
+			struct bio *bio, struct blk_interposer_decision *d);
+
 /* split.c */
-struct bio *blk_interposer_split(struct blk_interposer_disk *idisk,
-				 struct bio *bio,
-				 const struct blk_interposer_decision *d,
-				 int *reason, blk_status_t *status);
+enum blk_interposer_action
+blk_interposer_submit_parts(const struct blk_interposer_stage *stage,
+			    struct blk_interposer_decision *d, struct bio *bio);
 
 /* reach.c */
 void blk_interposer_add_used(struct blk_interposer_disk *idisk, u8 partno,

@@ -5,6 +5,10 @@
  * The first part is a clone from the bioset of the disk, chained to the bio,
  * which keeps the rest. The bioset has a rescuer, because parts split off
  * earlier may wait on current->bio_list for the caller to return.
+ *
+ * Parts in a row that pass as they are stay together: they are asked about one
+ * after the other, and become one part when something else comes behind them. If
+ * nothing does, the bio passes whole.
  */
 #include <linux/blk-crypto.h>
 #include <linux/blk-integrity.h>
@@ -76,37 +80,62 @@ blk_interposer_split_aligned(const struct blk_interposer_decision *d)
 }
 
 /**
- * blk_interposer_split - split off what was accepted
- * @idisk: of the disk of the bio
- * @bio: becomes the rest
- * @d: decision about the first nr_sectors
- * @reason: enum bpf_bio_refusal if it failed
- * @status: to complete the bio with then
- *
- * Context: process context, may sleep unless the bio is REQ_NOWAIT.
- * Return: the first part, chained to @bio; NULL on failure.
+ * struct blk_interposer_parts - a bio that is taken apart
+ * @stage: where it is
+ * @bio: what of it has not been submitted; while it is asked about, without
+ *	what is in @kept
+ * @kept: the decision about its first sectors, which pass as they are; none if
+ *	->nr_sectors is 0. With a reference to ->counters.
+ * @whole: bi_iter of @bio with those
+ * @plug: so that the driver gets one request for parts that stay together
+ * @plugged: @plug was started, as there is a part
+ * @settled: @action is what is to be done about @bio in the end
+ * @action: see there
  */
-struct bio *blk_interposer_split(struct blk_interposer_disk *idisk,
-				 struct bio *bio,
-				 const struct blk_interposer_decision *d,
-				 int *reason, blk_status_t *status)
+struct blk_interposer_parts {
+	const struct blk_interposer_stage *stage;
+	struct bio *bio;
+	struct blk_interposer_decision kept;
+	struct bvec_iter whole;
+	struct blk_plug plug;
+	bool plugged;
+	bool settled;
+	enum blk_interposer_action action;
+};
+
+static void blk_interposer_hold(const struct blk_interposer_decision *d)
 {
-	gfp_t gfp = bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO;
-	struct bio *front;
+	if (d->counters)
+		refcount_inc(&d->counters->refs);
+}
+
+static void blk_interposer_let_go(const struct blk_interposer_decision *d)
+{
+	if (d->counters)
+		blk_interposer_counters_put(d->counters);
+}
+
+/* Split off what was accepted. NULL: it could not be, the bio was completed. */
+static struct bio *blk_interposer_split(struct blk_interposer_parts *p,
+					const struct blk_interposer_decision *d)
+{
+	struct bio *bio = p->bio, *front;
+	bool nowait = bio->bi_opf & REQ_NOWAIT;
+	blk_status_t status;
+	int reason;
 
 	if (!blk_interposer_split_aligned(d)) {
-		*reason = BPF_BIO_REFUSED_PARTIAL;
-		*status = BLK_STS_INVAL;
-		return NULL;
+		reason = BPF_BIO_REFUSED_PARTIAL;
+		status = BLK_STS_INVAL;
+		goto refused;
 	}
-	front = bio_split(bio, d->nr_sectors, gfp, &idisk->split);
+	front = bio_split(bio, d->nr_sectors, nowait ? GFP_NOWAIT : GFP_NOIO,
+			  &p->stage->idisk->split);
 	if (!front) {
-		bool nowait = bio->bi_opf & REQ_NOWAIT;
-
-		*reason = nowait ? BPF_BIO_REFUSED_NOWAIT :
-				   BPF_BIO_REFUSED_NOMEM;
-		*status = nowait ? BLK_STS_AGAIN : BLK_STS_RESOURCE;
-		return NULL;
+		reason = nowait ? BPF_BIO_REFUSED_NOWAIT :
+				  BPF_BIO_REFUSED_NOMEM;
+		status = nowait ? BLK_STS_AGAIN : BLK_STS_RESOURCE;
+		goto refused;
 	}
 	/* Nobody could poll for one part and then for the other. */
 	bio_clear_polled(front);
@@ -114,4 +143,163 @@ struct bio *blk_interposer_split(struct blk_interposer_disk *idisk,
 	bio_chain(front, bio);
 	blk_interposer_count_part(front, bio);
 	return front;
+refused:
+	blk_interposer_refuse(d, bio, reason);
+	if (d->inflight)
+		percpu_ref_put(&d->inflight->ref);
+	p->action = blk_interposer_complete(bio, status);
+	p->settled = true;
+	return NULL;
+}
+
+/*
+ * The part that was accepted goes its way; @p->bio becomes the rest.
+ *
+ * Return: false if the bio could not be split; it was completed.
+ */
+static bool blk_interposer_submit_part(struct blk_interposer_parts *p,
+				       const struct blk_interposer_decision *d)
+{
+	blk_status_t status = BLK_STS_IOERR;
+	struct bio *front;
+	int ret;
+
+	if (!p->plugged)
+		blk_start_plug(&p->plug);
+	p->plugged = true;
+	front = blk_interposer_split(p, d);
+	if (!front)
+		return false;
+	bio_set_interposed(front);
+	ret = blk_interposer_act(d, front, &status);
+	if (blk_interposer_settle(p->stage, front, ret, status) !=
+	    BLK_INTERPOSER_CONSUMED)
+		submit_bio_noacct(front);
+	return true;
+}
+
+/* Contexts of these would have to be taken back, too. */
+static bool blk_interposer_stays(const struct blk_interposer_decision *d,
+				 struct bio *bio)
+{
+	return d->verdict == BPF_BIO_PASS && d->ioprio == bio->bi_ioprio &&
+	       d->write_hint == (__force u8)bio->bi_write_hint &&
+	       !bio_integrity(bio) && !bio_has_crypt_ctx(bio);
+}
+
+static void blk_interposer_keep(struct blk_interposer_parts *p,
+				const struct blk_interposer_decision *d)
+{
+	struct bio *bio = p->bio;
+
+	if (p->kept.nr_sectors) {
+		p->kept.nr_sectors += d->nr_sectors;
+	} else {
+		p->kept = *d;
+		blk_interposer_hold(&p->kept);
+		p->whole = bio->bi_iter;
+	}
+	if (d->partial)
+		bio_advance_iter(bio, &bio->bi_iter,
+				 d->nr_sectors << SECTOR_SHIFT);
+}
+
+/* What follows does not stay with what was kept. */
+static bool blk_interposer_submit_kept(struct blk_interposer_parts *p)
+{
+	bool good;
+
+	if (!p->kept.nr_sectors)
+		return true;
+	p->bio->bi_iter = p->whole;
+	good = blk_interposer_submit_part(p, &p->kept);
+	blk_interposer_let_go(&p->kept);
+	p->kept.nr_sectors = 0;
+	return good;
+}
+
+/*
+ * Do what was decided about the next part.
+ *
+ * Return: false if there is nothing left to be asked about.
+ */
+static bool blk_interposer_next_part(struct blk_interposer_parts *p,
+				     const struct blk_interposer_decision *d)
+{
+	blk_status_t status = BLK_STS_IOERR;
+	int ret;
+
+	if (blk_interposer_stays(d, p->bio)) {
+		blk_interposer_keep(p, d);
+		return d->partial;
+	}
+	if (!blk_interposer_submit_kept(p)) {
+		if (d->inflight)
+			percpu_ref_put(&d->inflight->ref);
+		return false;
+	}
+	if (d->partial)
+		return blk_interposer_submit_part(p, d);
+	bio_set_interposed(p->bio);
+	ret = blk_interposer_act(d, p->bio, &status);
+	p->action = blk_interposer_settle(p->stage, p->bio, ret, status);
+	p->settled = true;
+	return false;
+}
+
+/**
+ * blk_interposer_submit_parts - a bio of which the first part was decided about
+ * @stage: where the bio is
+ * @d: the decision, with the RCU section that it is valid in; used for others
+ * @bio: the bio
+ *
+ * The rest is asked about in a loop: submit_bio_noacct() for it would recurse,
+ * once for each sector if the programs want it so.
+ *
+ * Context: process context, may sleep unless the bio is REQ_NOWAIT.
+ * Return: as blk_interposer_submit(); CONSUMED if there is more than one part.
+ */
+enum blk_interposer_action
+blk_interposer_submit_parts(const struct blk_interposer_stage *stage,
+			    struct blk_interposer_decision *d, struct bio *bio)
+	__releases(RCU)
+{
+	struct blk_interposer_parts p __uninitialized;
+	bool more;
+
+	p.stage = stage;
+	p.bio = bio;
+	p.kept.nr_sectors = 0;
+	p.plugged = false;
+	p.settled = false;
+	do {
+		blk_interposer_hold(d);
+		rcu_read_unlock();
+		more = blk_interposer_next_part(&p, d);
+		blk_interposer_let_go(d);
+		if (!more)
+			break;
+		cond_resched();
+		more = blk_interposer_ask(stage, bio, d);
+		if (!more)
+			rcu_read_unlock();
+	} while (more);
+	if (!p.settled) {
+		/* Nobody wants anything of what is left. */
+		if (p.kept.nr_sectors) {
+			bio->bi_iter = p.whole;
+			blk_interposer_let_go(&p.kept);
+		}
+		bio_set_interposed(bio);
+		p.action = blk_interposer_settle(stage, bio,
+						 BLK_INTERPOSER_CONTINUE,
+						 BLK_STS_OK);
+	}
+	if (!p.plugged)
+		return p.action;
+	/* The bio has its mark, as the parts have; the plug is ours. */
+	if (p.action != BLK_INTERPOSER_CONSUMED)
+		submit_bio_noacct(bio);
+	blk_finish_plug(&p.plug);
+	return BLK_INTERPOSER_CONSUMED;
 }

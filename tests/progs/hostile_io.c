@@ -167,6 +167,7 @@ static void run_all(int percent)
 
 int main(int argc, char **argv)
 {
+	LIBBPF_OPTS(bpf_blk_opts, barrier, .flags = BPF_F_BLK_BARRIER);
 	struct disk source, target;
 	int percent;
 
@@ -193,6 +194,10 @@ int main(int argc, char **argv)
 	    "bios were redirected");
 	tap_eq(stats_of(&p).refused[BPF_BIO_REFUSED_NOMEM], 0,
 	       "none was refused for lack of memory");
+	rule_detach(&p);
+	/* It waits for those that are counted. */
+	tap_eq(rule_attach(&p, source.path, &barrier), 0,
+	       "no bio is counted any more");
 	rule_close(&p);
 	return tap_exit();
 }

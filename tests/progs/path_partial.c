@@ -6,6 +6,8 @@
  * large bio by itself, and the lengths it does not take. DEVICE has blocks of
  * 512 bytes and can zero or discard; DEVICE4K has blocks of 4 KiB.
  */
+#include <sys/sysmacros.h>
+
 #include "path.h"
 
 #define REGION 4096U
@@ -136,6 +138,82 @@ static void test_inner(void)
 	free(old);
 }
 
+/* What the driver got since the last call, in bios: it may merge some. */
+static unsigned long long arrived(void)
+{
+	static unsigned long long before;
+	unsigned long long n[6], was = before;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/stat",
+		 major(dev.dev), minor(dev.dev));
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%llu %llu %llu %llu %llu %llu", &n[0], &n[1],
+			 &n[2], &n[3], &n[4], &n[5]) != 6)
+		die("%s", path);
+	fclose(f);
+	/* Reads, merged ones; sectors and time; the same of writes. */
+	before = n[0] + n[1] + n[4] + n[5];
+	return before - was;
+}
+
+/* What passes as it is stays together, up to what does not. */
+static void test_together(void)
+{
+	const struct rule four = { .last = 63, .accept = 4 };
+	const struct rule moved = {
+		.first = 24, .last = 27, .verdict = BPF_BIO_REMAP, .offset = 64
+	};
+	const struct rule hint = {
+		.first = 56, .last = 59, .flags = RULE_F_HINT, .write_hint = 3
+	};
+	const struct rule prio = { .first = 40,
+				   .last = 43,
+				   .flags = RULE_F_IOPRIO,
+				   .ioprio = 3 << 13 };
+	__u8 *old = buffer(128);
+
+	fill(old, 0, 128, 4);
+	disk_write(&dev, old, 0, 128);
+	fill(buf, 0, 64, 5);
+	begin(&dev, &four);
+	arrived();
+	tap_eq(disk_write(&dev, buf, 0, 16), 0, "parts that all pass");
+	tap(in_a_row(16, 4), "each was asked about");
+	tap_eq(arrived(), 1, "and they were not divided");
+	rule_clear(&p);
+	rule_add(&p, &moved);
+	rule_add(&p, &prio);
+	rule_add(&p, &hint);
+	rule_add(&p, &four);
+	tap_eq(disk_write(&dev, buf, 0, 64), 0,
+	       "one is moved, one has another priority, one a hint");
+	tap_eq(arrived(), 7, "they and what is between them: seven");
+	rule_clear(&p);
+	rule_add(&p, &four);
+	rule_add(&p, &(struct rule){ .first = 64,
+				     .last = 127,
+				     .verdict = BPF_BIO_FAIL,
+				     .error = -ENODATA });
+	tap_eq(disk_write(&dev, buf, 48, 32), -ENODATA, "the last one fails");
+	tap_eq(arrived(), 1, "those before it were written");
+	rule_detach(&p);
+	disk_read(&dev, want, 0, 128);
+	tap(!memcmp(want, buf, 24 * SECTOR) &&
+		    !memcmp(want + 28 * SECTOR, buf + 28 * SECTOR, 20 * SECTOR),
+	    "what passed lies where it should");
+	tap(!memcmp(want + 48 * SECTOR, buf, 16 * SECTOR),
+	    "and what came before the failure");
+	tap(!memcmp(want + 24 * SECTOR, old + 24 * SECTOR, 4 * SECTOR) &&
+		    !memcmp(want + 88 * SECTOR, buf + 24 * SECTOR, 4 * SECTOR),
+	    "what was moved does, too");
+	tap(!memcmp(want + 64 * SECTOR, old + 64 * SECTOR, 24 * SECTOR) &&
+		    !memcmp(want + 92 * SECTOR, old + 92 * SECTOR, 36 * SECTOR),
+	    "nothing else was touched");
+	free(old);
+}
+
 /* Accept exactly that, whatever comes of it; the bio has 16 sectors. */
 static void try_length(const struct disk *d, __u32 nr, int result, __u32 after)
 {
@@ -201,6 +279,7 @@ int main(int argc, char **argv)
 	test_discard();
 	test_big();
 	test_inner();
+	test_together();
 	test_flush();
 	rule_close(&p);
 	return tap_exit();

@@ -211,7 +211,10 @@ static void test_redirect(void)
 static void test_partial(void)
 {
 	clear();
-	rule_add(&on_part, &(struct rule){ .last = 63, .accept = 4 });
+	/* To where they are: what passes as it is stays together. */
+	rule_add(&on_part, &(struct rule){ .last = 63,
+					   .accept = 4,
+					   .verdict = BPF_BIO_REMAP });
 	rule_add(&on_disk,
 		 &(struct rule){ .first = start[2],
 				 .last = start[2] + 63,

@@ -250,6 +250,9 @@ static void test_nowait(const struct disk *stable)
 		    BPF_BIO_REFUSED_NOWAIT);
 	expect_write("but not written: it needs stable pages", 0, 8,
 		     -EOPNOTSUPP, BPF_BIO_REFUSED_STABLE);
+	/* The short way is only for targets that were used before. */
+	expect_write("nor another time", 0, 8, -EOPNOTSUPP,
+		     BPF_BIO_REFUSED_STABLE);
 }
 
 int main(int argc, char **argv)

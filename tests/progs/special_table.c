@@ -194,7 +194,9 @@ static void divide(const struct kind *k, const char *text)
 		    "%s: divided: no", k->name);
 		return;
 	}
-	rule.flags = 0;
+	/* Or what passes would stay together. */
+	rule.flags = RULE_F_HINT;
+	rule.write_hint = 3;
 	r = submit(k, rule);
 	if (!tap(!strcmp(text, "yes") && !r.error && !r.refused &&
 			 r.parts == NR / PART &&
