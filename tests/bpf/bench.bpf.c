@@ -77,11 +77,22 @@ int redirect_many(struct bpf_bio *ctx)
 	return bpf_redirect_map(&many_targets, 4095, BPF_BIO_FAIL);
 }
 
-/* In two halves */
+/* In two halves, which stay together */
 SEC("blk/submit")
 int split(struct bpf_bio *ctx)
 {
 	if (ctx->nr_sectors > 4 && bpf_bio_accept_partial(ctx, 4))
 		return BPF_BIO_FAIL;
 	return BPF_BIO_PASS;
+}
+
+/* One is moved, to where it is: two bios, but one request */
+SEC("blk/submit")
+int split_apart(struct bpf_bio *ctx)
+{
+	if (ctx->nr_sectors <= 4)
+		return BPF_BIO_PASS;
+	if (bpf_bio_accept_partial(ctx, 4))
+		return BPF_BIO_FAIL;
+	return BPF_BIO_REMAP;
 }

@@ -32,6 +32,7 @@ main_rows() {
 	row_of remap remap
 	row_redirected redirect redirect one_target 0
 	row_of split split
+	row_of split-apart split_apart
 	row_stacked dm-linear "linear DISK 0"
 	row_traced tp_btf
 }

@@ -17,6 +17,7 @@ rows() {
 	row_of remap remap
 	row_redirected redirect redirect one_target 0
 	row_of split split
+	row_of split-apart split_apart
 }
 
 test_run() {
