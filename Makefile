@@ -17,12 +17,12 @@ STEPS ?= 120
 
 # T, V and KEEP are ours: not for the kernel's Makefiles to misunderstand.
 MAKEOVERRIDES :=
-unexport T V KEEP FLAVOURS MISSING SEED SECONDS STEPS N
+unexport T V KEEP FLAVOURS MISSING SEED SECONDS STEPS N A B
 
 run_options = $(if $(filter 1,$(V)),--verbose) $(if $(filter 1,$(KEEP)),--keep) \
 	$(if $(filter 1,$(MISSING)),--missing)
 
-.PHONY: help run test fuzz power storm mutants peers bench shell check kernel tools install clean \
+.PHONY: help run test fuzz power storm mutants peers bench bench-compare shell check kernel tools install clean \
 	setup
 .NOTPARALLEL:
 
@@ -41,6 +41,7 @@ help:
 	@echo 'make storm    everything root can do, at once, on the debug kernel (SECONDS=600)'
 	@echo 'make mutants  are faults in the kernel part noticed? all, or N="12 40" (an hour)'
 	@echo 'make bench    what a bio pays, in instructions (a quarter of an hour)'
+	@echo 'make bench-compare A=REV B=REV   the same of two revisions, side by side'
 	@echo 'make peers    the suites of others, with our change and without (half an hour)'
 	@echo 'make shell    root shell in a VM with the tools and scratch disks'
 	@echo 'make check    style, static analysis, patches, the feature compiled out'
@@ -95,8 +96,11 @@ peers: setup
 bench: setup
 	@scripts/build base
 	@scripts/bench
-	@tests/run --flavours "base bench-off bench-mitigations" cost/bench
-	@bench/report $(OUT)/test $(OUT)/bench.json $(OUT)/cost.svg
+	@tests/run --flavours "base bench-off bench-mitigations" cost/bench cost/real
+	@bench/report $(OUT)/test $(OUT)/bench.json $(OUT)/cost.svg $(OUT)/curves.svg
+
+bench-compare: setup
+	@scripts/bench-compare "$(A)" "$(B)"
 
 shell: setup
 	@scripts/build $(firstword $(FLAVOURS))

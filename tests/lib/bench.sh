@@ -19,23 +19,22 @@ bench_disks() {
 	SPARE[brd]=$(new_brd)
 }
 
-# row_on NAME KIND DEVICE [OPTION...]: of bench_io
+# row_on NAME KIND DEVICE: OPTIONS are bench_io's.
 row_on() {
 	local name=$1 kind=$2 dev=$3
 
-	shift 3
 	# Where memory lies makes a difference of six.
-	ok "$name: $kind" setarch -R "$TEST_BIN/bench_io" -g "$@" "$dev"
+	# shellcheck disable=SC2086  # words
+	ok "$name: $kind" setarch -R "$TEST_BIN/bench_io" -g ${OPTIONS:-} "$dev"
 	sed -nE "s/^(read|write) /row: $name $kind &/p" <<<"$OUTPUT"
 }
 
-# row NAME [OPTION...]: on each kind
+# row NAME: on each kind
 row() {
 	local name=$1 kind
 
-	shift
 	for kind in $KINDS; do
-		row_on "$name" "$kind" "${BENCH[$kind]}" "$@"
+		row_on "$name" "$kind" "${BENCH[$kind]}"
 	done
 }
 
@@ -71,14 +70,13 @@ row_other() {
 	done
 }
 
-# row_of NAME PROGRAM [OPTION...]: with that program; OPTIONS are bench_io's.
+# row_of NAME PROGRAM [OPTION...]: with that program
 row_of() {
 	local name=$1
 
 	shift
 	bench_attach "$@"
-	# shellcheck disable=SC2086  # words
-	row "$name" ${OPTIONS:-}
+	row "$name"
 	bench_detach
 }
 

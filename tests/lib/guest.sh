@@ -64,7 +64,7 @@ undo_all() {
 
 	[ -s "$TMP/.undo" ] || return 0
 	while read -r line; do
-		if ! timeout -k 5 60 bash -c "
+		if ! timeout -k 5 "$(scaled 60)" bash -c "
 			set -euo pipefail
 			. \"\$BLKI_ROOT/tests/lib/case.sh\"
 			$line"; then

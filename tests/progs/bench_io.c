@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * usage: bench_io [-eg] [-n SHORT,LONG,REPEATS] DEVICE
+ * usage: bench_io [-egp] [-n SHORT,LONG,REPEATS] DEVICE
  *
  * What a 4 KiB O_DIRECT bio costs on DEVICE, in instructions. For a machine
  * that runs with -icount shift=0, where the time stamp counter counts
@@ -12,7 +12,7 @@
  * where COST is taken from the least of REPEATS long and as many short runs, and
  * SPREAD is the difference of what their first and their second half say.
  * -e: every bio has to fail. -g: in the root control group, where bios are not
- * charged to any other.
+ * charged to any other. -p: pread only.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +31,7 @@
 
 struct options {
 	bool fails;
+	bool no_uring;
 	long small, large;
 	int repeats;
 };
@@ -166,11 +167,13 @@ static void parse_options(struct options *opt, int argc, char **argv)
 	int c;
 
 	*opt = (struct options){ .small = 500, .large = 3500, .repeats = 6 };
-	while ((c = getopt(argc, argv, "egn:")) != -1) {
+	while ((c = getopt(argc, argv, "egn:p")) != -1) {
 		if (c == 'e')
 			opt->fails = true;
 		else if (c == 'g')
 			leave_cgroup();
+		else if (c == 'p')
+			opt->no_uring = true;
 		else if (c != 'n' || sscanf(optarg, "%ld,%ld,%d", &opt->small,
 					    &opt->large, &opt->repeats) != 3)
 			exit(2);
@@ -192,21 +195,23 @@ int main(int argc, char **argv)
 {
 	struct options opt;
 	struct job job = {};
+	int kinds;
 
 	parse_options(&opt, argc, argv);
 	open_job(&job, argv[optind]);
 	job.fails = opt.fails;
+	kinds = opt.no_uring ? 2 : 4;
 	/*
 	 * Caches of memory, whatever starts late, and pages that are not yet
 	 * where all pages are in the end
 	 */
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < kinds; i++) {
 		set_kind(&job, i);
 		run(&job, opt.small);
 	}
 	if (mlockall(MCL_CURRENT))
 		die("mlockall", errno);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < kinds; i++) {
 		set_kind(&job, i);
 		measure(&job, &opt);
 	}

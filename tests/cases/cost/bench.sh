@@ -57,6 +57,52 @@ more_rows() {
 	row_traced fmod_ret
 }
 
+# row_of_devices N: one program here, and one on each of N others
+row_of_devices() {
+	local i disk others=()
+
+	for ((i = 0; i < $1; i++)); do
+		disk=$(new_null_blk memory_backed=0 size=1)
+		others+=("$disk")
+		must bioctl attach "$disk" "$TEST_BPF/bench.bpf.o" --prog pass \
+			>/dev/null
+	done
+	row_of "devices-$1" pass
+	for disk in "${others[@]}"; do
+		must bioctl detach "$disk" --all >/dev/null
+	done
+}
+
+# row_of_targets N: different ones, in the last slots of the map
+row_of_targets() {
+	local i disk dir=/sys/fs/bpf/bioctl/${BENCH[null_blk]##*/}/bench
+
+	bench_attach redirect_many
+	for ((i = 4096 - $1; i < 4096; i++)); do
+		disk=${SPARE[null_blk]}
+		[ "$i" -eq 4095 ] || disk=$(new_null_blk memory_backed=0)
+		must bpftool map update pinned "$dir/maps/many_targets" key \
+			$((i & 255)) $((i >> 8)) 0 0 value dev "$disk"
+	done
+	row "targets-$1"
+	bench_detach
+}
+
+# Of each kind, more of what has nothing to do with the bio
+curves() {
+	local n
+
+	KINDS=null_blk
+	OPTIONS=-p
+	for n in 1 4 16 32; do
+		row_of_devices "$n"
+		row_of_targets "$n"
+	done
+	for n in 10 100; do
+		row_of_policy "protect-$n" protect --set "ranges=$(ranges "$n")"
+	done
+}
+
 test_run() {
 	bench_disks
 	row bare
@@ -65,4 +111,5 @@ test_run() {
 	[ "$FLAVOUR" = base ] || return 0
 	more_rows
 	row bare-again
+	curves
 }
