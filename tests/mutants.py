@@ -10,8 +10,7 @@ K = "kernel/bpf/"
 
 MUTANTS = [
     # Exactly once
-    (B + "dispatch.c", "bio_set_interposed(bio);", "",
-     "path/once model/disks"),
+    (B + "dispatch.c", "bio_set_interposed(bio);", "", "model/disks"),
     (B + "dispatch.c", "bio_set_interposed(ctx.bio);", "", "path/once"),
     (B + "split.c", "bio_set_interposed(front);", "", "path/partial"),
     ("drivers/nvme/host/multipath.c", "bio_set_interposed(bio);", "",
@@ -144,8 +143,6 @@ MUTANTS = [
     (B + "split.c", "d->ioprio == bio->bi_ioprio", "true", "path/partial"),
     (B + "split.c", "d->write_hint == (__force u8)bio->bi_write_hint", "true",
      "path/partial"),
-    (B + "split.c", "!bio_integrity(bio)", "true", "path/integrity"),
-    (B + "split.c", "!bio_has_crypt_ctx(bio)", "true", "path/crypt"),
 
     # The short way
     (B + "quick.h", "check_add_overflow(sector, nr_sectors, &end)", "false",

@@ -178,13 +178,11 @@ static bool blk_interposer_submit_part(struct blk_interposer_parts *p,
 	return true;
 }
 
-/* Contexts of these would have to be taken back, too. */
 static bool blk_interposer_stays(const struct blk_interposer_decision *d,
 				 struct bio *bio)
 {
 	return d->verdict == BPF_BIO_PASS && d->ioprio == bio->bi_ioprio &&
-	       d->write_hint == (__force u8)bio->bi_write_hint &&
-	       !bio_integrity(bio) && !bio_has_crypt_ctx(bio);
+	       d->write_hint == (__force u8)bio->bi_write_hint;
 }
 
 static void blk_interposer_keep(struct blk_interposer_parts *p,
@@ -199,6 +197,7 @@ static void blk_interposer_keep(struct blk_interposer_parts *p,
 		blk_interposer_hold(&p->kept);
 		p->whole = bio->bi_iter;
 	}
+	/* Not bio_advance(): contexts stay at the beginning, as it will, too. */
 	if (d->partial)
 		bio_advance_iter(bio, &bio->bi_iter,
 				 d->nr_sectors << SECTOR_SHIFT);

@@ -136,10 +136,10 @@ int redirect(struct bpf_bio *ctx)
 {
 	int ret = bpf_redirect_map(&targets, in_key, in_flags);
 
-	if (in_calls == 2)
+	if (in_calls > 1)
 		ret = bpf_redirect_map(&targets, in_second_key, BPF_BIO_PASS);
 	seen_ret = ret;
-	return ret;
+	return in_calls == 3 ? BPF_BIO_REDIRECT : ret;
 }
 
 /* The chosen target has a say in where the bio may be divided. */

@@ -134,6 +134,11 @@ static void test_redirect(void)
 	tap_eq(run_once(&o, &in, &out), BPF_BIO_PASS,
 	       "bpf_redirect_map() twice: the second had no such key");
 	tap_eq(out.dev, SOURCE_DEV, "then the first has none, either");
+	/* Although the verdict is for one. */
+	GLOBAL(&o, __u32, in_calls) = 3;
+	must(attach_prog(dev, o.fd, 0), "attach");
+	tap_errno(direct_io(dev, false), -EIO, "nor for a bio");
+	must(detach_prog(dev, o.fd), "detach");
 	close_prog(&o);
 
 	o = load_prog("abi_prog", "redirect_then_pass");

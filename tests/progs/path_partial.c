@@ -183,6 +183,13 @@ static void test_together(void)
 	tap(in_a_row(16, 4), "each was asked about");
 	tap_eq(arrived(), 1, "and they were not divided");
 	rule_clear(&p);
+	disk_read(&dev, want, 0, 128);
+	tap(!memcmp(want, buf, 16 * SECTOR) &&
+		    !memcmp(want + 16 * SECTOR, old + 16 * SECTOR,
+			    112 * SECTOR),
+	    "all of them were written");
+	arrived();
+	rule_clear(&p);
 	rule_add(&p, &moved);
 	rule_add(&p, &prio);
 	rule_add(&p, &hint);

@@ -250,8 +250,28 @@ static void test_nowait(const struct disk *stable)
 		    BPF_BIO_REFUSED_NOWAIT);
 	expect_write("but not written: it needs stable pages", 0, 8,
 		     -EOPNOTSUPP, BPF_BIO_REFUSED_STABLE);
-	/* The short way is only for targets that were used before. */
-	expect_write("nor another time", 0, 8, -EOPNOTSUPP,
+}
+
+/* What is as coarse as the target takes the short way, if nobody looks. */
+static void test_source4k(const struct disk *stable)
+{
+	const struct rule move = { .last = 1023,
+				   .verdict = BPF_BIO_REMAP,
+				   .offset = 4 };
+	const struct rule r = { .last = 15, .verdict = BPF_BIO_REDIRECT };
+
+	rule_detach(&p);
+	must_target(&p, 0, stable);
+	source = target4k;
+	must_attach(&p, &source);
+	set_rule(&move);
+	expect_read("a remap by half a block", 8, 8, -EINVAL,
+		    BPF_BIO_REFUSED_ALIGN);
+	set_rule(&r);
+	expect_read("equal blocks: read", 0, 8, 0, BPF_BIO_REFUSED_STABLE);
+	expect_write("it needs stable pages", 0, 8, -EOPNOTSUPP,
+		     BPF_BIO_REFUSED_STABLE);
+	expect_write("and still does", 0, 8, -EOPNOTSUPP,
 		     BPF_BIO_REFUSED_STABLE);
 }
 
@@ -280,6 +300,7 @@ int main(int argc, char **argv)
 	if (argc == 5) {
 		stable = disk_open(argv[4]);
 		test_nowait(&stable);
+		test_source4k(&stable);
 	}
 	rule_close(&p);
 	return tap_exit();

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="What is redirected to a disk with a coarser DMA alignment arrives there only if its pages are aligned so."
-REQUIRES="cmd:dmsetup config:DM_CRYPT config:CRYPTO_XTS"
+REQUIRES="cmd:dmsetup config:DM_CRYPT config:CRYPTO_XTS config:SCSI_DEBUG"
 TIMEOUT=120
 
 . "$BLKI_ROOT/tests/lib/load.sh"
@@ -27,6 +27,22 @@ holds() {
 refused_align() {
 	expect_match "counted for its alignment" "$(rule stats align)" \
 		"^redirect=[0-9]+/[0-9]+ refused.align=$1 \$"
+}
+
+# Blocks are the same: that is not what it is refused for.
+check_scsi() {
+	local dev=$1 scsi
+
+	scsi=$(new_scsi_debug)
+	expect_eq "alignment of a SCSI disk" "$(dma_alignment "$scsi")" 3
+	ok "it takes a buffer aligned to 4" io -o 4 write "$scsi" 8 4096
+	rule_attach align "$scsi" "target=0:$dev" \
+		"first=0,last=63,verdict=redirect"
+	ok "a buffer that is aligned" io write "$scsi" 16 4096
+	expect_error "one that is not" "Invalid argument" \
+		io -o 4 write "$scsi" 8 4096
+	refused_align 1
+	rule_detach align
 }
 
 test_run() {
@@ -60,6 +76,7 @@ test_run() {
 	ok "a discard has no pages" blkdiscard -f -l 4096 -o 24576 "$dev"
 	refused_align 3
 	rule_detach align
+	check_scsi "$dev"
 	ok "one page is there" holds "$crypt" 16 '\245'
 	ok "the first of several" holds "$crypt" 32 '\245'
 	ok "the last of them" holds "$crypt" 56 '\245'

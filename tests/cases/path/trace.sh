@@ -26,27 +26,32 @@ check_events() {
 	to=$(lsblk -dno MAJ:MIN "$target" | tr -d ' ' | tr : ,)
 	rule_attach traced "$dev" "target=0:$target" \
 		"first=0,last=7,verdict=fail,error=-28" \
-		"first=8,last=15,verdict=remap,offset=100" \
+		"first=8,last=15,verdict=remap,offset=104" \
 		"first=16,last=23,verdict=done" \
 		"first=24,last=31,verdict=redirect,offset=40" \
 		"first=32,last=39,verdict=redirect,bare=1" \
-		"first=40,last=47,verdict=pass"
+		"first=40,last=47,verdict=pass" \
+		"first=48,last=55,verdict=redirect,offset=8" \
+		"first=56,last=63,verdict=remap,offset=100"
 	id=$(blk_prog_id "$dev")
 	echo >"$TRACE/trace"
 	echo 1 >"$TRACE/events/blk_interposer/enable"
-	for i in 0 1 2 3 4 5; do
+	for i in 0 1 2 3 4 5 6 7; do
 		read_4k "$dev" "$i"
 	done
 	echo 0 >"$TRACE/events/blk_interposer/enable"
 	sed 's/^/# /' "$TRACE/trace"
 	traced "fail" "fail: $from RS? 0 \+ 8 prog $id \(-28\)"
-	traced "remap" "remap: $from RS? 8 \+ 8 prog $id -> \($from\) 108"
+	traced "remap" "remap: $from RS? 8 \+ 8 prog $id -> \($from\) 112"
+	traced "another" "remap: $from RS? 56 \+ 8 prog $id -> \($from\) 156"
 	traced "done" "done: $from RS? 16 \+ 8 prog $id \(0\)"
 	traced "redirect" "redirect: $from RS? 24 \+ 8 prog $id -> \($to\) 64"
+	# The target is known by now.
+	traced "another" "redirect: $from RS? 48 \+ 8 prog $id -> \($to\) 56"
 	# 4: BPF_BIO_REFUSED_NO_TARGET
 	traced "a refusal" "refused: $from RS? 32 \+ 8 prog $id \(4\)"
 	expect_eq "and PASS is not" \
-		"$(grep -c "blk_interposer_.*:" "$TRACE/trace")" 5
+		"$(grep -c "blk_interposer_.*:" "$TRACE/trace")" 7
 	rule_detach traced
 }
 
