@@ -21,8 +21,8 @@
  * is a kernel thread; the cgroup is the bio's own.
  *
  *	ranges		first and last sector of each, in any order. Sorted and
- *			disjoint they are searched in logarithmic time,
- *			otherwise one by one.
+ *			disjoint they are found by an index, so that it makes
+ *			no difference how many there are; otherwise one by one.
  *	nr_ranges	how many of them count; bioctl sets it by itself. With 0
  *			the whole device is read-only.
  *	error		what the bio fails with. There is no block layer status
@@ -41,6 +41,9 @@
 
 /* Halving PROTECT_MAX_RANGES + 1 possible answers down to one. */
 #define SEARCH_STEPS 11
+
+/* The index: stretches of equal length from sector 0 to the last range. */
+#define BUCKETS 4096
 
 _Static_assert(PROTECT_MAX_RANGES < 1 << SEARCH_STEPS,
 	       "the search does not reach all ranges");
@@ -72,6 +75,9 @@ enum order {
 
 static __u32 order;
 
+static __u16 first_of[BUCKETS + 1]; /* range that ends in it or behind it */
+static __u32 bucket_shift; /* of the length in sectors */
+
 struct order_walk {
 	__u64 end;
 	__u32 order;
@@ -89,6 +95,44 @@ static long order_step(__u32 i, struct order_walk *walk)
 	return 0;
 }
 
+struct index_walk {
+	__u32 bucket;
+	__u32 range;
+	__u32 used;
+	__u32 shift;
+};
+
+/* The range ends before the bucket, or it is the bucket's first. */
+static long index_step(__u32 i, struct index_walk *walk)
+{
+	__u32 bucket = walk->bucket, range = walk->range;
+
+	(void)i;
+	if (bucket > BUCKETS)
+		return 1;
+	if (range < walk->used && range < PROTECT_MAX_RANGES &&
+	    ranges[range].last >> walk->shift < bucket) {
+		walk->range++;
+		return 0;
+	}
+	first_of[bucket] = range;
+	walk->bucket++;
+	return 0;
+}
+
+static void make_index(__u32 used)
+{
+	struct index_walk walk = { .used = used };
+	__u32 last = used - 1;
+
+	if (last >= PROTECT_MAX_RANGES)
+		return;
+	while (walk.shift < 63 && ranges[last].last >> walk.shift >= BUCKETS)
+		walk.shift++;
+	bucket_shift = walk.shift;
+	bpf_loop(BUCKETS + 1 + used, index_step, &walk, 0);
+}
+
 /*
  * Ranges are frozen before the program loads, so the first bio can look at
  * them all and the answer holds for ever; CPUs that race find the same one.
@@ -101,6 +145,8 @@ static __u32 get_order(__u32 used)
 	if (known == ORDER_UNKNOWN) {
 		bpf_loop(used, order_step, &walk, 0);
 		known = walk.order;
+		if (known == ORDER_SORTED)
+			make_index(used);
 		*(volatile __u32 *)&order = known;
 	}
 	return known;
@@ -115,27 +161,67 @@ struct stretch {
 	bool covered;
 };
 
-static __always_inline void search_sorted(struct stretch *s, __u32 used)
+/*
+ * The first range from `low` on that ends behind the sector; `high` does. Of
+ * 64 bits: the verifier has to see that what is checked is what is used. Not
+ * static: it looks at it once, whatever is known about the arguments.
+ */
+__noinline __u64 search(__u64 sector, __u64 low, __u64 high)
 {
-	__u32 low = 0, high = used, mid;
-	__u64 first;
+	__u64 mid;
 	int step;
 
-	/* the first range that ends behind the sector */
 	for (step = 0; step < SEARCH_STEPS && low < high; step++) {
 		mid = (low + high) / 2;
+		barrier_var(mid);
 		if (mid >= PROTECT_MAX_RANGES)
 			break;
-		if (ranges[mid].last >= s->sector)
+		if (ranges[mid].last >= sector)
 			high = mid;
 		else
 			low = mid + 1;
 	}
-	if (low >= used || low >= PROTECT_MAX_RANGES)
+	return low;
+}
+
+static __always_inline bool ends_before(__u64 range, __u64 sector)
+{
+	barrier_var(range);
+	return range < PROTECT_MAX_RANGES && ranges[range].last < sector;
+}
+
+/*
+ * What the index says is looked at: another CPU may see that there is one
+ * before it sees all of it, and a guard does not fail open.
+ */
+static __always_inline __u64 first_behind(__u64 sector, __u64 used)
+{
+	__u64 bucket = sector >> (bucket_shift & 63);
+	__u64 low = used, high = used;
+
+	if (bucket < BUCKETS) {
+		low = first_of[bucket];
+		high = first_of[bucket + 1];
+	}
+	if (low < high)
+		low = search(sector, low, high);
+	if ((!low || ends_before(low - 1, sector)) &&
+	    (low == used || !ends_before(low, sector)))
+		return low;
+	return search(sector, 0, used);
+}
+
+static __always_inline void search_sorted(struct stretch *s, __u32 used)
+{
+	__u64 found = first_behind(s->sector, used);
+	__u64 first;
+
+	barrier_var(found);
+	if (found >= used || found >= PROTECT_MAX_RANGES)
 		return;
-	first = ranges[low].first;
+	first = ranges[found].first;
 	s->covered = first <= s->sector;
-	s->border = s->covered ? range_end(ranges[low].last) : first;
+	s->border = s->covered ? range_end(ranges[found].last) : first;
 }
 
 static long search_step(__u32 i, struct stretch *s)

@@ -463,12 +463,14 @@ void blk_interposer_count_part(struct bio *part, const struct bio *bio);
 
 /* dispatch.c */
 bool blk_interposer_ask(const struct blk_interposer_stage *stage,
-			struct bio *bio, struct blk_interposer_decision *d);
+			struct bio *bio, struct blk_interposer_decision *d)
+	__acquires(RCU);
 
 /* split.c */
 enum blk_interposer_action
 blk_interposer_submit_parts(const struct blk_interposer_stage *stage,
-			    struct blk_interposer_decision *d, struct bio *bio);
+			    struct blk_interposer_decision *d, struct bio *bio)
+	__releases(RCU);
 
 /* reach.c */
 void blk_interposer_add_used(struct blk_interposer_disk *idisk, u8 partno,

@@ -271,7 +271,7 @@ blk_interposer_submit_parts(const struct blk_interposer_stage *stage,
 	p.kept.nr_sectors = 0;
 	p.plugged = false;
 	p.settled = false;
-	do {
+	for (;;) {
 		blk_interposer_hold(d);
 		rcu_read_unlock();
 		more = blk_interposer_next_part(&p, d);
@@ -279,10 +279,11 @@ blk_interposer_submit_parts(const struct blk_interposer_stage *stage,
 		if (!more)
 			break;
 		cond_resched();
-		more = blk_interposer_ask(stage, bio, d);
-		if (!more)
+		if (!blk_interposer_ask(stage, bio, d)) {
 			rcu_read_unlock();
-	} while (more);
+			break;
+		}
+	}
 	if (!p.settled) {
 		/* Nobody wants anything of what is left. */
 		if (p.kept.nr_sectors) {

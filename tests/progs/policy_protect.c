@@ -96,6 +96,12 @@ static void check_shapes(void)
 		{ 8, 15 },
 		{ 3000, ~0ULL },
 	};
+	static const struct protect_range uneven[] = {
+		{ 0, 5 },
+		{ 64, 64 },
+		{ 70, 4100 },
+		{ (1ULL << 33) - 1, (1ULL << 33) + 5 },
+	};
 	static struct protect_range many[PROTECT_MAX_RANGES];
 	size_t i;
 
@@ -109,6 +115,7 @@ static void check_shapes(void)
 	check("overlapping", overlapping, ARRAY_SIZE(overlapping), 500);
 	check("last before first", mixed_up, ARRAY_SIZE(mixed_up), 500);
 	check("beyond the last sector", endless, ARRAY_SIZE(endless), 4000);
+	check("far apart", uneven, ARRAY_SIZE(uneven), 6000);
 	check("1024 ranges", many, ARRAY_SIZE(many), 103000);
 	many[0].first = 103000;
 	many[0].last = 103100;

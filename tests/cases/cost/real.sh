@@ -56,14 +56,18 @@ median_ratio() {
 }
 
 latency() {
+	local name median worst
+
 	ok "latency, $1" "$TEST_BIN/bench_life" latency \
 		"$TEST_BPF/bench.bpf.o" "$DEV"
-	sed "s/\([a-z]*\) \(.*\) \(.*\)/real: $1-\1 \2 us\nreal: $1-\1-worst \3 us/" \
-		<<<"$OUTPUT"
+	while read -r name median worst; do
+		echo "real: $1-$name $median us"
+		echo "real: $1-$name-worst $worst us"
+	done <<<"$OUTPUT"
 }
 
 memory() {
-	local disks=() i
+	local disks=() i name bytes
 
 	for ((i = 0; i < NR_DISKS; i++)); do
 		disks+=("$(new_null_blk memory_backed=0 size=1)")
@@ -72,7 +76,9 @@ memory() {
 	ulimit -n 8192
 	ok "memory" "$TEST_BIN/bench_life" memory "$TEST_BPF/bench.bpf.o" \
 		"${disks[@]}"
-	sed 's/.*/real: memory-& bytes/' <<<"$OUTPUT"
+	while read -r name bytes; do
+		echo "real: memory-$name $bytes bytes"
+	done <<<"$OUTPUT"
 }
 
 test_run() {
