@@ -80,6 +80,16 @@ row_of() {
 	bench_detach
 }
 
+# ranges N: none of which is hit
+ranges() {
+	local i list=''
+
+	for ((i = 0; i < $1; i++)); do
+		list+=,$((100000 + 16 * i))-$((100007 + 16 * i))
+	done
+	echo "${list#,}"
+}
+
 # row_of_policy NAME POLICY [OPTION...]
 row_of_policy() {
 	local name=$1 kind

@@ -189,7 +189,6 @@ static void test_together(void)
 			    112 * SECTOR),
 	    "all of them were written");
 	arrived();
-	rule_clear(&p);
 	rule_add(&p, &moved);
 	rule_add(&p, &prio);
 	rule_add(&p, &hint);

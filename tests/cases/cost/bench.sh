@@ -12,16 +12,6 @@ ICOUNT=1
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
 . "$BLKI_ROOT/tests/lib/bench.sh"
 
-# ranges N: none of which is hit
-ranges() {
-	local i list=''
-
-	for ((i = 0; i < $1; i++)); do
-		list+=,$((100000 + 16 * i))-$((100007 + 16 * i))
-	done
-	echo "${list#,}"
-}
-
 trace_verdicts() {
 	echo "$1" >/sys/kernel/tracing/events/blk_interposer/enable
 }

@@ -91,7 +91,7 @@ test_run() {
 		--time_based --runtime=600 >/dev/null 2>&1 &
 	sleep 2
 	latency load
-	kill $!
+	ok "there was a load" kill $!
 	wait $! || true
 	memory
 }

@@ -30,7 +30,8 @@ row_on() {
 }
 
 test_run() {
-	sysctl -qw net.core.bpf_jit_kallsyms=1 || true
+	# So that programs have names in /proc/kallsyms
+	must sysctl -qw net.core.bpf_jit_kallsyms=1
 	bench_disks
 	row bare
 	case $WITH in
