@@ -83,6 +83,7 @@ enum fault {
 	FAULT_CLOSE, /* a target is closed without its flush */
 	FAULT_REST, /* the rest of a partly accepted bio is not asked about */
 	FAULT_FALLBACK, /* a missing key passes, whatever the fallback */
+	FAULT_APART, /* parts that pass do not stay together */
 	FAULTS
 };
 

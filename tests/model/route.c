@@ -398,31 +398,58 @@ static void all_versions(struct router *r, const struct at *at)
 	}
 }
 
-/* A bio meets the programs of the partition or disk it names. */
+/* As it is now, or while it changes; @part is the first part of @at. */
+static void first_part(struct router *r, const struct at *at, struct at *part,
+		       struct decision *d)
+{
+	struct at probe;
+
+	*part = *at;
+	if (at->version == r->nr_versions - 1) {
+		*d = run(r, at, true);
+		part->nr = d->nr;
+		return;
+	}
+	d->verdict = BPF_BIO_DONE; /* not PASS */
+	for (probe = *at; probe.version < r->nr_versions; probe.version++) {
+		struct decision other = run(r, &probe, false);
+
+		if (other.nr < part->nr)
+			part->nr = other.nr;
+	}
+}
+
+/*
+ * A bio meets the programs of the partition or disk it names. Parts in a row
+ * that pass stay together, and are one bio for whoever sees them next.
+ */
 static void stage(struct router *r, struct at at)
 {
-	struct decision d = {};
-	struct at part, probe;
+	struct decision d = {}, pass = { .verdict = BPF_BIO_PASS };
+	struct at part, kept = { .nr = 0 };
 
 	while (at.nr) {
-		part = at;
-		if (at.version == r->nr_versions - 1) {
-			d = run(r, &at, true);
-			part.nr = d.nr;
-			act(r, part, &d);
+		first_part(r, &at, &part, &d);
+		if (d.verdict == BPF_BIO_PASS && r->fault != FAULT_APART) {
+			if (!kept.nr)
+				kept = part;
+			else
+				kept.nr += part.nr;
 		} else {
-			for (probe = at; probe.version < r->nr_versions;
-			     probe.version++) {
-				d = run(r, &probe, false);
-				if (d.nr < part.nr)
-					part.nr = d.nr;
-			}
-			all_versions(r, &part);
+			if (kept.nr)
+				act(r, kept, &pass);
+			kept.nr = 0;
+			if (at.version == r->nr_versions - 1)
+				act(r, part, &d);
+			else
+				all_versions(r, &part);
 		}
 		at.sector += part.nr;
 		at.off += part.nr;
 		at.nr -= part.nr;
 	}
+	if (kept.nr)
+		act(r, kept, &pass);
 }
 
 void route(struct router *r, int dev, __u64 sector, __u32 nr)

@@ -10,7 +10,7 @@ const char *const fault_names[FAULTS] = {
 	[FAULT_TWICE] = "twice",	 [FAULT_HOPS] = "hops",
 	[FAULT_REMAINDER] = "remainder", [FAULT_FLUSH] = "flush",
 	[FAULT_CLOSE] = "close",	 [FAULT_REST] = "rest",
-	[FAULT_FALLBACK] = "fallback",
+	[FAULT_FALLBACK] = "fallback",	 [FAULT_APART] = "apart",
 };
 
 const char *const op_names[IO_OPS] = {

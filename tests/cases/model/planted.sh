@@ -16,4 +16,6 @@ test_run() {
 	for fault in order hops; do
 		model_run -f "$fault" -n 20
 	done
+	model_partitions 0 1024 1024
+	model_run -f apart -n 20
 }
