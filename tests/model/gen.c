@@ -67,7 +67,8 @@ static struct arena arena_of(int dev)
 	for (i = layout.nr - 1; i >= 0; i--)
 		if (layout.devs[i].kind == DEV_PART &&
 		    layout.devs[i].parent == dev)
-			a.first = layout.devs[i].start - ARENA / 4;
+			a.first = layout.devs[i].start;
+	a.first -= a.first < ARENA / 4 ? a.first : ARENA / 4;
 	a.first -= a.first % layout.unit;
 	a.units /= layout.unit;
 	return a;
