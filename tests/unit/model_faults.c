@@ -12,7 +12,7 @@
 
 #include "../model/model.h"
 
-#define SEEDS 60
+#define SEEDS 400
 #define SHORT 16 /* steps; a chain of 9 redirects has 12 */
 
 static FILE *null;
