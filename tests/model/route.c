@@ -398,8 +398,11 @@ static void all_versions(struct router *r, const struct at *at)
 	}
 }
 
-/* As it is now, or while it changes; @part is the first part of @at. */
-static void first_part(struct router *r, const struct at *at, struct at *part,
+/*
+ * @part: the first part of @at that all versions have one answer for. Return: true
+ * and that answer, false if there are several versions.
+ */
+static bool first_part(struct router *r, const struct at *at, struct at *part,
 		       struct decision *d)
 {
 	struct at probe;
@@ -408,15 +411,15 @@ static void first_part(struct router *r, const struct at *at, struct at *part,
 	if (at->version == r->nr_versions - 1) {
 		*d = run(r, at, true);
 		part->nr = d->nr;
-		return;
+		return true;
 	}
-	d->verdict = BPF_BIO_DONE; /* not PASS */
 	for (probe = *at; probe.version < r->nr_versions; probe.version++) {
 		struct decision other = run(r, &probe, false);
 
 		if (other.nr < part->nr)
 			part->nr = other.nr;
 	}
+	return false;
 }
 
 /*
@@ -427,10 +430,12 @@ static void stage(struct router *r, struct at at)
 {
 	struct decision d = {}, pass = { .verdict = BPF_BIO_PASS };
 	struct at part, kept = { .nr = 0 };
+	bool known;
 
 	while (at.nr) {
-		first_part(r, &at, &part, &d);
-		if (d.verdict == BPF_BIO_PASS && r->fault != FAULT_APART) {
+		known = first_part(r, &at, &part, &d);
+		if (known && d.verdict == BPF_BIO_PASS &&
+		    r->fault != FAULT_APART) {
 			if (!kept.nr)
 				kept = part;
 			else
@@ -439,7 +444,7 @@ static void stage(struct router *r, struct at at)
 			if (kept.nr)
 				act(r, kept, &pass);
 			kept.nr = 0;
-			if (at.version == r->nr_versions - 1)
+			if (known)
 				act(r, part, &d);
 			else
 				all_versions(r, &part);
