@@ -125,8 +125,9 @@ int blk_interposer_act(const struct blk_interposer_decision *d,
  * @action: what blk_interposer_act() returned
  * @status: what that said
  *
- * A flush of the source flushes what was redirected too; on its way through a
- * partition the disk's stage is still to come, and does it for both.
+ * A flush of the source flushes what was redirected, too. On its way through a
+ * partition it flushes what that one's programs redirected, as long as the disk's
+ * stage is still to come; there, what the disk's did.
  *
  * Context: process context, may sleep.
  * Return: as blk_interposer_submit().
@@ -135,6 +136,9 @@ enum blk_interposer_action
 blk_interposer_settle(const struct blk_interposer_stage *stage, struct bio *bio,
 		      int action, blk_status_t status)
 {
+	u8 partno = stage->disk ? 0 : stage->partno;
+	bool own = stage->disk && stage->partno;
+
 	if (unlikely(action == BLK_INTERPOSER_COMPLETE)) {
 		if (status)
 			return blk_interposer_complete(bio, status);
@@ -142,15 +146,16 @@ blk_interposer_settle(const struct blk_interposer_stage *stage, struct bio *bio,
 			zero_fill_bio(bio);
 		if (!op_is_flush(bio->bi_opf))
 			return blk_interposer_complete(bio, BLK_STS_OK);
-		blk_interposer_flush(stage->idisk, stage->partno, bio, true);
+		blk_interposer_flush(stage->idisk, partno, own, bio, true);
 		return BLK_INTERPOSER_CONSUMED;
 	}
 	if (likely(!(bio->bi_opf & REQ_PREFLUSH)))
 		return action;
-	if (action == BLK_INTERPOSER_CONTINUE &&
-	    (!stage->disk ||
-	     !blk_interposer_flush_needed(stage->idisk, stage->partno)))
-		return action;
-	blk_interposer_flush(stage->idisk, stage->partno, bio, false);
+	if (action == BLK_INTERPOSER_CONTINUE) {
+		own = stage->partno;
+		if (!blk_interposer_flush_needed(stage->idisk, partno, own))
+			return action;
+	}
+	blk_interposer_flush(stage->idisk, partno, own, bio, false);
 	return BLK_INTERPOSER_CONSUMED;
 }

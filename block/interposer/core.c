@@ -82,12 +82,12 @@ out_free:
 
 static void blk_interposer_disk_exit(struct blk_interposer_disk *idisk)
 {
-	unsigned long *used;
+	struct blk_interposer_used *used;
 	unsigned long idx;
 
 	blk_interposer_flush_exit(idisk);
 	xa_for_each(&idisk->used_by, idx, used)
-		bitmap_free(used);
+		kfree(used);
 	xa_destroy(&idisk->used_by);
 	bioset_exit(&idisk->split);
 }
@@ -190,7 +190,7 @@ void blk_interposer_release_disk(struct gendisk *disk)
 
 	noio = blk_interposer_lock(idisk);
 	bitmap_zero(idisk->used, BLK_INTERPOSER_MAX_TARGETS);
-	idisk->flush_error = 0;
+	blk_interposer_take_error(idisk, 0, false);
 	blk_interposer_update_gate(idisk);
 	idisk->disk = NULL;
 	blk_interposer_unlock(idisk, noio);
@@ -217,17 +217,17 @@ bool blk_interposer_bdev_live(struct block_device *bdev)
 }
 
 /* Kept until the disk is released: targets stay dirty after a detach. */
-static unsigned long *blk_interposer_used(struct blk_interposer_disk *idisk,
-					  u8 partno)
+static struct blk_interposer_used *
+blk_interposer_used(struct blk_interposer_disk *idisk, u8 partno)
 {
-	unsigned long *used = xa_load(&idisk->used_by, partno);
+	struct blk_interposer_used *used = xa_load(&idisk->used_by, partno);
 
 	if (used)
 		return used;
-	used = bitmap_zalloc(BLK_INTERPOSER_MAX_TARGETS, GFP_KERNEL);
+	used = kzalloc(sizeof(*used), GFP_KERNEL);
 	if (used && xa_err(xa_store(&idisk->used_by, partno, used,
 				    GFP_KERNEL))) {
-		bitmap_free(used);
+		kfree(used);
 		used = NULL;
 	}
 	return used;
@@ -242,12 +242,12 @@ static unsigned long *blk_interposer_used(struct blk_interposer_disk *idisk,
  */
 void blk_interposer_forget(struct blk_interposer_disk *idisk, unsigned int id)
 {
-	unsigned long *used;
+	struct blk_interposer_used *used;
 	unsigned long idx;
 
 	lockdep_assert_held(&idisk->lock);
 	xa_for_each(&idisk->used_by, idx, used)
-		clear_bit(id, used);
+		clear_bit(id, used->targets);
 	clear_bit(id, idisk->used);
 }
 
@@ -265,7 +265,7 @@ struct blk_interposer *blk_interposer_fetch(struct blk_interposer_disk *idisk,
 					    struct block_device *bdev)
 {
 	struct blk_interposer *ip = bdev->bd_interposer;
-	unsigned long *used;
+	struct blk_interposer_used *used;
 	int i;
 
 	lockdep_assert_held(&idisk->lock);
@@ -279,7 +279,7 @@ struct blk_interposer *blk_interposer_fetch(struct blk_interposer_disk *idisk,
 		return NULL;
 	for (i = 0; i < ARRAY_SIZE(ip->lists); i++) {
 		ip->lists[i].bdev = bdev;
-		ip->lists[i].used = used;
+		ip->lists[i].used = used->targets;
 	}
 	bpf_mprog_bundle_init(&ip->bundle);
 	ip->entry = &ip->bundle.a;
@@ -297,7 +297,7 @@ static bool blk_interposer_wants_gate(struct blk_interposer_disk *idisk)
 	struct block_device *part;
 	unsigned long idx;
 
-	if (READ_ONCE(idisk->flush_error) ||
+	if (blk_interposer_has_error(idisk, 0, false) ||
 	    !bitmap_empty(idisk->used, BLK_INTERPOSER_MAX_TARGETS))
 		return true;
 	xa_for_each(&idisk->disk->part_tbl, idx, part)

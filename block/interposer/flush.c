@@ -2,13 +2,18 @@
 /*
  * blk_interposer: a flush of the source flushes what was redirected from it.
  *
- * A bio with REQ_PREFLUSH (an empty flush is one, too) that meets a disk with
- * redirect targets in use is held back. A worker sends a flush to the source
+ * A bio with REQ_PREFLUSH (an empty flush is one, too) that meets a disk or a
+ * partition with redirect targets in use is held back. A worker sends a flush to the source
  * and to each dirty target that bios of the source may have reached, through
  * targets that redirect themselves included. When all have ended, an empty
  * flush is completed, and data is submitted without REQ_PREFLUSH; after an
  * error both are completed with it. So nothing is acknowledged and no data
  * that has to come after is written before everything before it is durable.
+ *
+ * A bio that names a partition comes twice: the partition's stage flushes what its
+ * own programs redirected, the disk's stage what the disk's did, and the source.
+ * Not all of it there: the lower device of a partition leads to the disk's stage,
+ * and a stack on it that flushes it would be flushed by that again.
  *
  * A target becomes dirty when a redirected write ends, before its owner is
  * told. A flush takes the dirty mark away when it is sent, not when it ends:
@@ -36,7 +41,8 @@
  * @work: sends the flushes, then lets the bio go on
  * @bio: the bio held back, or redirected and not yet submitted
  * @complete: it ends after the flush even if it has data
- * @partno: partition it named
+ * @partno: see blk_interposer_flush()
+ * @own: see there
  * @pending: flushes that have not ended, and one while they are being sent
  * @status: first error
  * @took_error: one that a closed target had left
@@ -49,6 +55,7 @@ struct blk_interposer_flush {
 	struct bio *bio;
 	bool complete;
 	u8 partno;
+	bool own;
 	atomic_t pending;
 	int status;
 	bool took_error;
@@ -63,6 +70,22 @@ struct blk_interposer_flush_bio {
 };
 
 #define BLK_INTERPOSER_FLUSH_POOL	4
+
+/* In bi_cookie of a bio that waits to be started, above the partition number */
+#define BLK_INTERPOSER_FLUSH_OWN	BIT(8)
+#define BLK_INTERPOSER_FLUSH_COMPLETE	BIT(9)
+
+/* The disk's stage, with the source, is still to come. */
+static bool blk_interposer_flush_goes_on(struct blk_interposer_flush *flush)
+{
+	return flush->own && flush->partno;
+}
+
+static struct blk_interposer_reserve *
+blk_interposer_flush_reserve(struct blk_interposer_flush *flush)
+{
+	return &flush->idisk->reserves[!blk_interposer_flush_goes_on(flush)];
+}
 
 /* Take the mark and announce a flush, unless there is nothing to flush. */
 static bool blk_interposer_flush_begin(struct blk_interposer_target *target)
@@ -133,8 +156,8 @@ static void blk_interposer_flush_send(struct blk_interposer_flush *flush,
 		return;
 	}
 	bio = bio_alloc_bioset(bdev_whole(bdev), 0,
-			       REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC,
-			       GFP_NOIO, &flush->idisk->flush_bios);
+			       REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC, GFP_NOIO,
+			       &blk_interposer_flush_reserve(flush)->bios);
 	fbio = container_of(bio, struct blk_interposer_flush_bio, bio);
 	fbio->flush = flush;
 	fbio->target = target;
@@ -152,9 +175,7 @@ static void blk_interposer_flush_take_error(struct blk_interposer_flush *flush)
 
 	/* Pairs with the barrier in blk_interposer_target_end(). */
 	smp_rmb();
-	if (!READ_ONCE(idisk->flush_error))
-		return;
-	status = xchg(&idisk->flush_error, 0);
+	status = blk_interposer_take_error(idisk, flush->partno, flush->own);
 	if (!status)
 		return;
 	flush->took_error = true;
@@ -176,9 +197,11 @@ static void blk_interposer_flush_run(struct work_struct *work)
 	struct blk_interposer_target *target;
 	unsigned int id;
 
-	blk_interposer_reach(flush->idisk, flush->partno, flush->reach,
-			     flush->seen);
-	blk_interposer_flush_send(flush, flush->idisk->disk->part0, NULL);
+	blk_interposer_reach(flush->idisk, flush->partno, flush->own,
+			     flush->reach, flush->seen);
+	if (!blk_interposer_flush_goes_on(flush))
+		blk_interposer_flush_send(flush, flush->idisk->disk->part0,
+					  NULL);
 	for_each_set_bit(id, flush->reach, BLK_INTERPOSER_MAX_TARGETS) {
 		target = blk_interposer_target_tryget(id);
 		if (!target)
@@ -195,18 +218,22 @@ static void blk_interposer_flush_run(struct work_struct *work)
 
 /* Return: false if memory is short; an earlier flush will bring some back. */
 static bool blk_interposer_flush_start(struct blk_interposer_disk *idisk,
-				       struct bio *bio, bool complete)
+				       struct bio *bio)
 {
+	bool own = bio->bi_cookie & BLK_INTERPOSER_FLUSH_OWN;
 	struct blk_interposer_flush *flush;
+	u8 partno = bio->bi_cookie;
 
-	flush = mempool_alloc(&idisk->flush_pool, GFP_NOWAIT);
+	flush = mempool_alloc(&idisk->reserves[!(own && partno)].works,
+			      GFP_NOWAIT);
 	if (!flush)
 		return false;
 	refcount_inc(&idisk->refs);
 	flush->idisk = idisk;
 	flush->bio = bio;
-	flush->complete = complete;
-	flush->partno = bio->bi_cookie;
+	flush->complete = bio->bi_cookie & BLK_INTERPOSER_FLUSH_COMPLETE;
+	flush->own = own;
+	flush->partno = partno;
 	bio->bi_cookie = BLK_QC_T_NONE;
 	flush->status = 0;
 	flush->took_error = false;
@@ -250,11 +277,17 @@ static void blk_interposer_flush_end(struct work_struct *work)
 
 	if (status)
 		blk_interposer_flush_failed(idisk->disk, bio);
-	if (status || flush->complete || !bio_sectors(bio))
+	if (blk_interposer_flush_goes_on(flush)) {
+		bio->bi_opf |= REQ_PREFLUSH;
+		bio_set_interposed(bio);
+	} else if (!bio_sectors(bio)) {
+		flush->complete = true;
+	}
+	if (status || flush->complete)
 		blk_interposer_complete(bio, status);
 	else
 		submit_bio_noacct(bio);
-	mempool_free(flush, &idisk->flush_pool);
+	mempool_free(flush, &blk_interposer_flush_reserve(flush)->works);
 	/* Some may wait for what we gave back. */
 	mod_delayed_work(blk_interposer_wq, &idisk->flush_work, 0);
 	if (took_error)
@@ -266,51 +299,45 @@ static void blk_interposer_flush_end(struct work_struct *work)
 #define BLK_INTERPOSER_FLUSH_RETRY	(HZ / 50)
 
 /* Start as many as there is memory for; the others wait in their list. */
-static void blk_interposer_flush_new(struct blk_interposer_disk *idisk,
-				     struct bio_list *list, bool complete)
-{
-	struct bio_list fresh;
-	struct bio *bio;
-
-	spin_lock_irq(&idisk->flush_lock);
-	fresh = *list;
-	bio_list_init(list);
-	spin_unlock_irq(&idisk->flush_lock);
-
-	while ((bio = bio_list_pop(&fresh))) {
-		if (blk_interposer_flush_start(idisk, bio, complete))
-			continue;
-		bio_list_add_head(&fresh, bio);
-		spin_lock_irq(&idisk->flush_lock);
-		bio_list_merge_head(list, &fresh);
-		spin_unlock_irq(&idisk->flush_lock);
-		queue_delayed_work(blk_interposer_wq, &idisk->flush_work,
-				   BLK_INTERPOSER_FLUSH_RETRY);
-		return;
-	}
-}
-
 static void blk_interposer_flush_work(struct work_struct *work)
 {
 	struct blk_interposer_disk *idisk =
 		container_of(to_delayed_work(work), struct blk_interposer_disk,
 			     flush_work);
+	struct bio_list fresh, left = BIO_EMPTY_LIST;
+	struct bio *bio;
 
-	blk_interposer_flush_new(idisk, &idisk->flush_new, false);
-	blk_interposer_flush_new(idisk, &idisk->flush_new_done, true);
+	spin_lock_irq(&idisk->flush_lock);
+	fresh = idisk->flush_new;
+	bio_list_init(&idisk->flush_new);
+	spin_unlock_irq(&idisk->flush_lock);
+
+	/* Behind one for which there is none may be one with a reserve. */
+	while ((bio = bio_list_pop(&fresh)))
+		if (!blk_interposer_flush_start(idisk, bio))
+			bio_list_add(&left, bio);
+	if (bio_list_empty(&left))
+		return;
+	spin_lock_irq(&idisk->flush_lock);
+	bio_list_merge_head(&idisk->flush_new, &left);
+	spin_unlock_irq(&idisk->flush_lock);
+	queue_delayed_work(blk_interposer_wq, &idisk->flush_work,
+			   BLK_INTERPOSER_FLUSH_RETRY);
 }
 
 /**
  * blk_interposer_flush - hold a bio back until everything is flushed
  * @idisk: of the disk whose stage the bio is in
- * @partno: partition that the bio named there
+ * @partno: partition that the bio named, as long as it is in that one's stage
+ * @own: flush only what the programs of this stage have redirected: they are not
+ *	all that the bio meets
  * @bio: bio with REQ_PREFLUSH, or with REQ_FUA and @complete; it may have been
  *	redirected already
  * @complete: complete the bio after the flush, without I/O of its own
  *
  * Context: any. Takes the bio over.
  */
-void blk_interposer_flush(struct blk_interposer_disk *idisk, u8 partno,
+void blk_interposer_flush(struct blk_interposer_disk *idisk, u8 partno, bool own,
 			  struct bio *bio, bool complete)
 {
 	unsigned long irqflags;
@@ -322,10 +349,10 @@ void blk_interposer_flush(struct blk_interposer_disk *idisk, u8 partno,
 	bio_clear_polled(bio);
 	bio->bi_opf &= ~(REQ_PREFLUSH | REQ_NOWAIT);
 	/* Free as long as we have it: nobody polls. */
-	bio->bi_cookie = partno;
+	bio->bi_cookie = partno | (own ? BLK_INTERPOSER_FLUSH_OWN : 0) |
+			 (complete ? BLK_INTERPOSER_FLUSH_COMPLETE : 0);
 	spin_lock_irqsave(&idisk->flush_lock, irqflags);
-	bio_list_add(complete ? &idisk->flush_new_done : &idisk->flush_new,
-		     bio);
+	bio_list_add(&idisk->flush_new, bio);
 	mod_delayed_work(blk_interposer_wq, &idisk->flush_work, 0);
 	spin_unlock_irqrestore(&idisk->flush_lock, irqflags);
 }
@@ -378,6 +405,28 @@ blk_status_t blk_interposer_flush_target(struct blk_interposer_target *target)
 	return status;
 }
 
+static void blk_interposer_reserve_exit(struct blk_interposer_reserve *reserve)
+{
+	bioset_exit(&reserve->bios);
+	mempool_exit(&reserve->works);
+}
+
+static int blk_interposer_reserve_init(struct blk_interposer_reserve *reserve)
+{
+	int ret;
+
+	ret = mempool_init_kmalloc_pool(&reserve->works,
+					BLK_INTERPOSER_FLUSH_POOL,
+					sizeof(struct blk_interposer_flush));
+	if (ret)
+		return ret;
+	ret = bioset_init(&reserve->bios, BLK_INTERPOSER_FLUSH_POOL,
+			  offsetof(struct blk_interposer_flush_bio, bio), 0);
+	if (ret)
+		mempool_exit(&reserve->works);
+	return ret;
+}
+
 /**
  * blk_interposer_flush_init - what a disk needs to flush its targets
  * @idisk: of the disk
@@ -389,20 +438,16 @@ int blk_interposer_flush_init(struct blk_interposer_disk *idisk)
 {
 	int ret;
 
-	ret = mempool_init_kmalloc_pool(&idisk->flush_pool,
-					BLK_INTERPOSER_FLUSH_POOL,
-					sizeof(struct blk_interposer_flush));
+	ret = blk_interposer_reserve_init(&idisk->reserves[0]);
 	if (ret)
 		return ret;
-	ret = bioset_init(&idisk->flush_bios, BLK_INTERPOSER_FLUSH_POOL,
-			  offsetof(struct blk_interposer_flush_bio, bio), 0);
+	ret = blk_interposer_reserve_init(&idisk->reserves[1]);
 	if (ret) {
-		mempool_exit(&idisk->flush_pool);
+		blk_interposer_reserve_exit(&idisk->reserves[0]);
 		return ret;
 	}
 	spin_lock_init(&idisk->flush_lock);
 	bio_list_init(&idisk->flush_new);
-	bio_list_init(&idisk->flush_new_done);
 	INIT_DELAYED_WORK(&idisk->flush_work, blk_interposer_flush_work);
 	return 0;
 }
@@ -416,6 +461,6 @@ int blk_interposer_flush_init(struct blk_interposer_disk *idisk)
 void blk_interposer_flush_exit(struct blk_interposer_disk *idisk)
 {
 	cancel_delayed_work_sync(&idisk->flush_work);
-	bioset_exit(&idisk->flush_bios);
-	mempool_exit(&idisk->flush_pool);
+	blk_interposer_reserve_exit(&idisk->reserves[1]);
+	blk_interposer_reserve_exit(&idisk->reserves[0]);
 }

@@ -170,25 +170,43 @@ struct blk_interposer {
 };
 
 /**
+ * struct blk_interposer_used - where the programs of one device sent bios
+ * @targets: a bit for each; first, lists have a pointer to it
+ * @flush_error: blk_status_t of the last flush of one that was closed, kept for
+ *	the next flush that meets these programs
+ */
+struct blk_interposer_used {
+	DECLARE_BITMAP(targets, BLK_INTERPOSER_MAX_TARGETS);
+	int flush_error;
+};
+
+/**
+ * struct blk_interposer_reserve - memory with which flushes make progress
+ * @works: struct blk_interposer_flush
+ * @bios: flush bios to targets
+ */
+struct blk_interposer_reserve {
+	mempool_t works;
+	struct bio_set bios;
+};
+
+/**
  * struct blk_interposer_disk - what the block devices of one disk share
  * @lock: see above
  * @refs: one of the gendisk, of each link, of each bio held back for a flush
  * @disk: NULL once the gendisk is released
  * @node: in the list of all
  * @used: targets that bios of this disk were redirected to; bit is target id
- * @used_by: the same by partition number, of its own programs; 0: the disk's.
+ * @used_by: &struct blk_interposer_used by partition number; 0: the disk's.
  *	A flush of a partition must not wait for targets of another one: they
  *	may be on this one, and flush it themselves.
- * @flush_error: blk_status_t of the last flush of a closed target, kept for
- *	the next flush of this disk
  * @active: BD_INTERPOSED is set on its block devices
  * @split: bios split off; belongs to the disk because the last bio_put() of
  *	one may come after a detach
- * @flush_pool: struct blk_interposer_flush
- * @flush_bios: flush bios to targets
- * @flush_lock: protects the two lists
+ * @reserves: for flushes that go on to the disk's stage, and for all others: the
+ *	first may wait for the second, through a stack on a lower device
+ * @flush_lock: protects the list
  * @flush_new: bios whose flush is to be started
- * @flush_new_done: the same, to be completed without I/O of their own after it
  * @flush_work: starts them
  * @checked: number of the last walk of blk_topology_check_target()
  */
@@ -199,14 +217,11 @@ struct blk_interposer_disk {
 	struct list_head node;
 	DECLARE_BITMAP(used, BLK_INTERPOSER_MAX_TARGETS);
 	struct xarray used_by;
-	int flush_error;
 	bool active;
 	struct bio_set split;
-	mempool_t flush_pool;
-	struct bio_set flush_bios;
-	spinlock_t flush_lock;	/* the two lists below */
+	struct blk_interposer_reserve reserves[2];
+	spinlock_t flush_lock;	/* the list below */
 	struct bio_list flush_new;
-	struct bio_list flush_new_done;
 	struct delayed_work flush_work;
 	u64 checked;
 };
@@ -473,16 +488,23 @@ blk_interposer_submit_parts(const struct blk_interposer_stage *stage,
 	__releases(RCU);
 
 /* reach.c */
+void blk_interposer_add_own(struct blk_interposer_disk *idisk, u8 partno,
+			    unsigned long *reach);
 void blk_interposer_add_used(struct blk_interposer_disk *idisk, u8 partno,
 			     unsigned long *reach);
 void blk_interposer_reach(struct blk_interposer_disk *idisk, u8 partno,
-			  unsigned long *reach, unsigned long *seen);
-bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk, u8 partno);
+			  bool own, unsigned long *reach, unsigned long *seen);
+bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk, u8 partno,
+				 bool own);
+bool blk_interposer_has_error(struct blk_interposer_disk *idisk, u8 partno,
+			      bool own);
+int blk_interposer_take_error(struct blk_interposer_disk *idisk, u8 partno,
+			      bool own);
 
 /* flush.c */
 int blk_interposer_flush_init(struct blk_interposer_disk *idisk);
 void blk_interposer_flush_exit(struct blk_interposer_disk *idisk);
-void blk_interposer_flush(struct blk_interposer_disk *idisk, u8 partno,
+void blk_interposer_flush(struct blk_interposer_disk *idisk, u8 partno, bool own,
 			  struct bio *bio, bool complete);
 bool blk_interposer_is_close_flush(struct bio *bio);
 blk_status_t blk_interposer_flush_target(struct blk_interposer_target *target);

@@ -11,6 +11,24 @@
 #include "interposer.h"
 
 /**
+ * blk_interposer_add_own - targets that bios were redirected to by one device
+ * @idisk: of the disk of these bios
+ * @partno: partition whose programs chose them; 0: the disk's
+ * @reach: where they are added, a bit for each
+ *
+ * Context: any.
+ */
+void blk_interposer_add_own(struct blk_interposer_disk *idisk, u8 partno,
+			    unsigned long *reach)
+{
+	struct blk_interposer_used *used = xa_load(&idisk->used_by, partno);
+
+	if (used)
+		bitmap_or(reach, reach, used->targets,
+			  BLK_INTERPOSER_MAX_TARGETS);
+}
+
+/**
  * blk_interposer_add_used - targets that bios were redirected to
  * @idisk: of the disk of these bios
  * @partno: partition that they named: what its programs and the disk's chose;
@@ -22,27 +40,20 @@
 void blk_interposer_add_used(struct blk_interposer_disk *idisk, u8 partno,
 			     unsigned long *reach)
 {
-	const u8 of[] = { 0, partno };
-	unsigned long *used;
-	int i;
-
 	if (!partno) {
 		bitmap_or(reach, reach, idisk->used,
 			  BLK_INTERPOSER_MAX_TARGETS);
 		return;
 	}
-	for (i = 0; i < ARRAY_SIZE(of); i++) {
-		used = xa_load(&idisk->used_by, of[i]);
-		if (used)
-			bitmap_or(reach, reach, used,
-				  BLK_INTERPOSER_MAX_TARGETS);
-	}
+	blk_interposer_add_own(idisk, 0, reach);
+	blk_interposer_add_own(idisk, partno, reach);
 }
 
 /**
  * blk_interposer_reach - all targets that bios may have got to
  * @idisk: of the disk of these bios
- * @partno: partition that they named, 0 for any of the disk
+ * @partno: see blk_interposer_add_used()
+ * @own: see blk_interposer_add_own() instead
  * @reach: result, a bit for each target
  * @seen: for use in here, as large
  *
@@ -51,7 +62,7 @@ void blk_interposer_add_used(struct blk_interposer_disk *idisk, u8 partno,
  * Context: process context.
  */
 void blk_interposer_reach(struct blk_interposer_disk *idisk, u8 partno,
-			  unsigned long *reach, unsigned long *seen)
+			  bool own, unsigned long *reach, unsigned long *seen)
 {
 	struct blk_interposer_target *target;
 	struct blk_interposer_disk *below;
@@ -60,7 +71,10 @@ void blk_interposer_reach(struct blk_interposer_disk *idisk, u8 partno,
 
 	bitmap_zero(reach, BLK_INTERPOSER_MAX_TARGETS);
 	bitmap_zero(seen, BLK_INTERPOSER_MAX_TARGETS);
-	blk_interposer_add_used(idisk, partno, reach);
+	if (own)
+		blk_interposer_add_own(idisk, partno, reach);
+	else
+		blk_interposer_add_used(idisk, partno, reach);
 	do {
 		more = false;
 		for_each_andnot_bit(id, reach, seen,
@@ -81,29 +95,89 @@ void blk_interposer_reach(struct blk_interposer_disk *idisk, u8 partno,
 	} while (more);
 }
 
+static bool blk_interposer_has_own(struct blk_interposer_disk *idisk, u8 partno)
+{
+	struct blk_interposer_used *used = xa_load(&idisk->used_by, partno);
+
+	return used &&
+	       !bitmap_empty(used->targets, BLK_INTERPOSER_MAX_TARGETS);
+}
+
+/* Whose targets are the business of a flush, see blk_interposer_flush() */
+static bool blk_interposer_concerns(u8 partno, bool own, unsigned long idx)
+{
+	if (own)
+		return idx == partno;
+	return !partno || idx == partno || !idx;
+}
+
+/**
+ * blk_interposer_has_error - is there an error of a closed target for a flush?
+ * @idisk: of the disk
+ * @partno: see blk_interposer_flush()
+ * @own: see there
+ *
+ * Context: any.
+ * Return: true if there is.
+ */
+bool blk_interposer_has_error(struct blk_interposer_disk *idisk, u8 partno,
+			      bool own)
+{
+	struct blk_interposer_used *used;
+	unsigned long idx;
+
+	xa_for_each(&idisk->used_by, idx, used)
+		if (blk_interposer_concerns(partno, own, idx) &&
+		    READ_ONCE(used->flush_error))
+			return true;
+	return false;
+}
+
+/**
+ * blk_interposer_take_error - take it, for the flush to fail with
+ * @idisk: of the disk
+ * @partno: see blk_interposer_flush()
+ * @own: see there
+ *
+ * Context: any.
+ * Return: blk_status_t, 0 if there is none.
+ */
+int blk_interposer_take_error(struct blk_interposer_disk *idisk, u8 partno,
+			      bool own)
+{
+	struct blk_interposer_used *used;
+	int status = 0, found;
+	unsigned long idx;
+
+	xa_for_each(&idisk->used_by, idx, used) {
+		if (!blk_interposer_concerns(partno, own, idx) ||
+		    !READ_ONCE(used->flush_error))
+			continue;
+		found = xchg(&used->flush_error, 0);
+		status = status ?: found;
+	}
+	return status;
+}
+
 /**
  * blk_interposer_flush_needed - does a flush of the disk concern others?
  * @idisk: of the disk
- * @partno: partition that is flushed, 0 for the disk
+ * @partno: see blk_interposer_flush()
+ * @own: see there
  *
  * Context: any.
  * Return: true if targets may be dirty, or an error is kept.
  */
-bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk, u8 partno)
+bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk, u8 partno,
+				 bool own)
 {
-	unsigned long *of_disk, *of_part;
 	bool used;
 
-	if (partno) {
-		of_disk = xa_load(&idisk->used_by, 0);
-		of_part = xa_load(&idisk->used_by, partno);
-		used = (of_disk &&
-			!bitmap_empty(of_disk, BLK_INTERPOSER_MAX_TARGETS)) ||
-		       (of_part &&
-			!bitmap_empty(of_part, BLK_INTERPOSER_MAX_TARGETS));
-	} else {
+	if (own || partno)
+		used = blk_interposer_has_own(idisk, partno) ||
+		       (!own && blk_interposer_has_own(idisk, 0));
+	else
 		used = !bitmap_empty(idisk->used, BLK_INTERPOSER_MAX_TARGETS);
-	}
 	if (used)
 		return true;
 	/*
@@ -111,5 +185,5 @@ bool blk_interposer_flush_needed(struct blk_interposer_disk *idisk, u8 partno)
 	 * with the barrier in blk_interposer_target_end().
 	 */
 	smp_rmb();
-	return READ_ONCE(idisk->flush_error);
+	return blk_interposer_has_error(idisk, partno, own);
 }

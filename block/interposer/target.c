@@ -106,9 +106,9 @@ struct blk_interposer_target *blk_interposer_target_tryget(unsigned int id)
 }
 
 /*
- * The flush before the close failed. Every disk whose bios may have got to the
- * target learns it, also those that reached it through other targets: nobody
- * else's flush takes the error from them.
+ * The flush before the close failed. Every disk and every partition whose bios may
+ * have got to the target learns it, also those that reached it through other
+ * targets: nobody else's flush takes the error from them.
  */
 static void blk_interposer_target_tell(struct blk_interposer_target *target,
 				       blk_status_t status)
@@ -116,14 +116,19 @@ static void blk_interposer_target_tell(struct blk_interposer_target *target,
 	DECLARE_BITMAP(reach, BLK_INTERPOSER_MAX_TARGETS);
 	DECLARE_BITMAP(seen, BLK_INTERPOSER_MAX_TARGETS);
 	struct blk_interposer_disk *idisk;
+	struct blk_interposer_used *used;
+	unsigned long idx;
 
 	lockdep_assert_held(&blk_interposer_disks_lock);
 	pr_warn("%pg: blk_interposer: flush before close failed (%d), redirected writes may be lost; the next flush of the source reports it\n",
 		target->bdev, blk_status_to_errno(status));
 	list_for_each_entry(idisk, &blk_interposer_disks, node) {
-		blk_interposer_reach(idisk, 0, reach, seen);
-		if (test_bit(target->id, reach))
-			WRITE_ONCE(idisk->flush_error, (__force int)status);
+		xa_for_each(&idisk->used_by, idx, used) {
+			blk_interposer_reach(idisk, idx, true, reach, seen);
+			if (test_bit(target->id, reach))
+				WRITE_ONCE(used->flush_error,
+					   (__force int)status);
+		}
 	}
 }
 
