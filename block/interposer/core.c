@@ -431,6 +431,7 @@ void blk_interposer_uninstall(struct block_device *bdev)
 
 	/* Of unhashing before the load: see blk_interposer_disk_get(). */
 	smp_mb();
+	blk_interposer_follow(bdev->bd_disk);
 	idisk = blk_interposer_of(bdev->bd_disk);
 	if (!idisk)
 		return;

@@ -323,17 +323,20 @@ enum blk_interposer_action __blk_interposer_submit(struct bio *bio,
 	struct bpf_bio_kern ctx __uninitialized;
 	const struct blk_interposer_slot *slot;
 	struct blk_interposer_list *list;
-	u8 partno = bdev_partno(bdev);
 	u64 nr_sectors;
 	u32 state;
 
 	/* Or a verdict and what was touched would not be apart. */
 	BUILD_BUG_ON(((union bpf_bio_touched){ .verdict = 0xff }).any != 0xff);
+	/* One of a lower device has no mark, or finds its way there. */
 	if (bio_flagged(bio, BIO_INTERPOSED))
 		return BLK_INTERPOSER_CONTINUE;
 	blk_interposer_fill_zeroes(&ctx.uctx);
-	if (unlikely(partno)) {
-		ctx.uctx.partno = partno;
+	if (unlikely(atomic_read(&bdev->__bd_flags) &
+		     (BD_PARTNO | BD_LOWER))) {
+		if (bdev_test_flag(bdev, BD_LOWER))
+			return blk_interposer_to_original(bio, bdev);
+		ctx.uctx.partno = bdev_partno(bdev);
 		/* Read again: a register that keeps it costs all others. */
 		if (READ_ONCE(bio->bi_flags) & BIT(BIO_REMAPPED))
 			bdev = bdev_whole(bdev);

@@ -34,6 +34,8 @@
  * Recursion: redirect.c bounds hops (bi_interposer again, inherited by
  * clones); kernel/bpf/blk_topology.c refuses circles through stacking drivers.
  *
+ * Lower devices, what is stacked below a device's programs: lower.c.
+ *
  * Splits: split.c, iterative, from a bioset of the disk with a rescuer; what goes
  * the same way stays together.
  *
@@ -48,6 +50,7 @@
  *	  blk_interposer_disks_lock	list of disks
  *	    idisk->lock			lists, links and gate bits of one disk
  *	blk_interposer_targets_lock	targets of slots, and their counters
+ *	blk_interposer_lowers_lock	list of lower devices
  *
  * The first is taken by bd_link_disk_holder(), by a driver that may have brought
  * its disk to a standstill: reconfig_mutex of md and table_devices_lock of dm
@@ -431,7 +434,7 @@ struct blk_interposer_stage {
 };
 
 /* An action of ours: the bio is to be completed. */
-#define BLK_INTERPOSER_COMPLETE	(BLK_INTERPOSER_CONSUMED + 1)
+#define BLK_INTERPOSER_COMPLETE	(BLK_INTERPOSER_LOWERED + 1)
 
 /* act.c */
 enum blk_interposer_action blk_interposer_complete(struct bio *bio,
@@ -486,6 +489,18 @@ enum blk_interposer_action
 blk_interposer_submit_parts(const struct blk_interposer_stage *stage,
 			    struct blk_interposer_decision *d, struct bio *bio)
 	__releases(RCU);
+
+/* lower.c */
+struct blk_interposer_lower *
+blk_interposer_lower_create(struct block_device *bdev);
+int blk_interposer_lower_close(struct blk_interposer_lower *lower);
+void blk_interposer_lower_kill(struct blk_interposer_lower *lower);
+void blk_interposer_lower_remove(struct blk_interposer_lower *lower);
+void blk_interposer_lower_put(struct blk_interposer_lower *lower);
+dev_t blk_interposer_lower_dev(const struct blk_interposer_lower *lower);
+struct block_device *blk_interposer_original(struct block_device *bdev);
+enum blk_interposer_action
+blk_interposer_to_original(struct bio *bio, struct block_device *bdev);
 
 /* reach.c */
 void blk_interposer_add_own(struct blk_interposer_disk *idisk, u8 partno,

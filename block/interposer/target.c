@@ -249,8 +249,8 @@ blk_interposer_target_alloc(struct file *file, struct block_device *bdev,
  * Context: may sleep.
  * Return: the target, to be given back with blk_interposer_target_close();
  * -ENOTBLK: @file is no block device; -EBADF: it is not open for reading;
- * -ENODEV: the device was removed; -ENFILE: %BLK_INTERPOSER_MAX_TARGETS are
- * open; -ENOMEM.
+ * -ENODEV: the device was removed; -EOPNOTSUPP: it is a lower device; -ENFILE:
+ * %BLK_INTERPOSER_MAX_TARGETS are open; -ENOMEM.
  */
 struct blk_interposer_target *blk_interposer_target_open(struct file *file)
 {
@@ -265,6 +265,12 @@ struct blk_interposer_target *blk_interposer_target_open(struct file *file)
 	bdev = I_BDEV(file->f_mapping->host);
 	if (!disk_live(bdev->bd_disk))
 		return ERR_PTR(-ENODEV);
+	/*
+	 * A flush of it is one of the original, whose disk may have targets of
+	 * its own, and it again. Whoever wants it stacks on it.
+	 */
+	if (bdev_test_flag(bdev, BD_LOWER))
+		return ERR_PTR(-EOPNOTSUPP);
 
 	mutex_lock(&blk_interposer_targets_lock);
 	list_for_each_entry(target, &blk_interposer_targets, node) {

@@ -25,11 +25,14 @@ struct blk_interposer_target;
  * @BLK_INTERPOSER_REDIRECTED: the bio has another device: start over with it
  * @BLK_INTERPOSER_CONSUMED: the bio was completed or taken over; the caller
  *	must not touch it any more
+ * @BLK_INTERPOSER_LOWERED: it named a lower device and names the original now,
+ *	whose programs are behind it: go on with that
  */
 enum blk_interposer_action {
 	BLK_INTERPOSER_CONTINUE,
 	BLK_INTERPOSER_REDIRECTED,
 	BLK_INTERPOSER_CONSUMED,
+	BLK_INTERPOSER_LOWERED,
 };
 
 struct blk_interposer_slot;
@@ -140,7 +143,8 @@ blk_interposer_submit(struct bio *bio, struct block_device *bdev)
 {
 	if (!static_branch_unlikely(&blk_interposer_key.key))
 		return BLK_INTERPOSER_CONTINUE;
-	if (likely(!bdev_test_flag(bdev, BD_INTERPOSED)))
+	if (likely(!(atomic_read(&bdev->__bd_flags) &
+		     (BD_INTERPOSED | BD_LOWER))))
 		return BLK_INTERPOSER_CONTINUE;
 	return __blk_interposer_submit(bio, bdev);
 }
@@ -203,6 +207,21 @@ u32 blk_interposer_split_unit(struct bio *bio);
 void blk_interposer_add_partition(struct block_device *part);
 void blk_interposer_uninstall(struct block_device *bdev);
 void blk_interposer_release_disk(struct gendisk *disk);
+void __blk_interposer_follow(struct gendisk *disk);
+
+/**
+ * blk_interposer_follow - something of a disk or a partition has changed
+ * @disk: the disk
+ *
+ * Its size, whether it is read-only, or its limits: lower devices will be as it is.
+ *
+ * Context: any.
+ */
+static inline void blk_interposer_follow(struct gendisk *disk)
+{
+	if (static_branch_unlikely(&blk_interposer_key.key))
+		__blk_interposer_follow(disk);
+}
 
 #else /* !CONFIG_BLK_INTERPOSER */
 
@@ -240,6 +259,10 @@ static inline void blk_interposer_uninstall(struct block_device *bdev)
 }
 
 static inline void blk_interposer_release_disk(struct gendisk *disk)
+{
+}
+
+static inline void blk_interposer_follow(struct gendisk *disk)
 {
 }
 

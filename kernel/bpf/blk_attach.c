@@ -142,11 +142,14 @@ int blk_attach_locked(struct blk_change *c)
 
 	if (!blk_interposer_bdev_live(c->bdev))
 		return -ENODEV;
+	/* Its bios are the original's before a program could see them. */
+	if (bdev_test_flag(c->bdev, BD_LOWER))
+		return -EOPNOTSUPP;
 	ip = blk_interposer_fetch(c->idisk, c->bdev);
 	if (!ip)
 		return -ENOMEM;
 	ret = bpf_mprog_attach(ip->entry, &entry, c->prog, c->link, c->replace,
-			       c->flags & ~BPF_F_BLK_BARRIER, c->id_or_fd,
+			       c->flags & ~BLK_FLAGS, c->id_or_fd,
 			       c->revision);
 	if (ret)
 		return ret;
@@ -218,7 +221,7 @@ int blk_detach_locked(struct blk_change *c)
 	if (!ip)
 		return -ENOENT;
 	ret = bpf_mprog_detach(ip->entry, &entry, c->prog, c->link,
-			       c->flags & ~BPF_F_BLK_BARRIER, c->id_or_fd,
+			       c->flags & ~BLK_FLAGS, c->id_or_fd,
 			       c->revision);
 	if (ret)
 		return ret;
@@ -235,8 +238,8 @@ int blk_detach_locked(struct blk_change *c)
  * Context: may sleep.
  * Return: 0; -EBADF: target_fd is not open, or not for reading; -ENOTBLK: it
  * is no block device; -EPERM: no CAP_SYS_ADMIN; -EACCES: no permission to
- * write to the device; -EOPNOTSUPP: blk_interposer=off; -ENODEV: the device
- * was removed; -ELOOP: see blk_topology_check_maps(); -EINTR,
+ * write to the device; -EOPNOTSUPP: blk_interposer=off, or a lower device;
+ * -ENODEV: the device was removed; -ELOOP: see blk_topology_check_maps(); -EINTR,
  * -ETIMEDOUT from the barrier: the change stands; -ENOMEM; and what
  * bpf_mprog_attach() returns: -ESTALE: not the expected revision, -EEXIST:
  * attached already, -ENOENT: no such relative or replaced program, -ERANGE:

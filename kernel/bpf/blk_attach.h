@@ -11,6 +11,7 @@ struct blk_link {
 	struct blk_interposer_disk *idisk;
 	struct block_device *bdev;		/* under idisk->lock */
 	struct blk_interposer_counters *counters;
+	struct blk_interposer_lower *lower;	/* BPF_F_BLK_LOWER, or NULL */
 	u64 cookie;
 	u32 dev;
 };
@@ -19,6 +20,9 @@ static inline struct blk_link *blk_link(const struct bpf_link *link)
 {
 	return container_of(link, struct blk_link, link);
 }
+
+/* Flags that are ours and not bpf_mprog's */
+#define BLK_FLAGS	(BPF_F_BLK_BARRIER | BPF_F_BLK_LOWER)
 
 /* What a change of a list needs, and what it is made of. */
 struct blk_change {

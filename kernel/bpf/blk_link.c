@@ -14,7 +14,7 @@
 #include "blk_attach.h"
 
 #define BLK_LINK_FLAGS	(BPF_F_BEFORE | BPF_F_AFTER | BPF_F_ID | BPF_F_LINK | \
-			 BPF_F_BLK_BARRIER)
+			 BLK_FLAGS)
 
 static void blk_link_release(struct bpf_link *link)
 {
@@ -25,6 +25,9 @@ static void blk_link_release(struct bpf_link *link)
 	};
 	unsigned int noio;
 
+	/* Before bios find a way around what is stacked on it. */
+	if (blk->lower)
+		blk_interposer_lower_kill(blk->lower);
 	noio = blk_interposer_lock(blk->idisk);
 	c.bdev = blk->bdev;
 	/* Under the lock: an update changes it. */
@@ -32,12 +35,20 @@ static void blk_link_release(struct bpf_link *link)
 	if (c.bdev && !WARN_ON_ONCE(blk_detach_locked(&c)))
 		blk->bdev = NULL;
 	blk_interposer_unlock(blk->idisk, noio);
+	if (blk->lower)
+		blk_interposer_lower_remove(blk->lower);
 }
 
+/* Return: 0; -EBUSY: its lower device is open. */
 static int blk_link_detach(struct bpf_link *link)
 {
-	blk_link_release(link);
-	return 0;
+	struct blk_interposer_lower *lower = blk_link(link)->lower;
+	int ret;
+
+	ret = lower ? blk_interposer_lower_close(lower) : 0;
+	if (!ret)
+		blk_link_release(link);
+	return ret;
 }
 
 /* Return: the device with a reference, NULL if it is gone. */
@@ -132,9 +143,18 @@ static void blk_link_dealloc(struct bpf_link *link)
 {
 	struct blk_link *blk = blk_link(link);
 
+	if (blk->lower)
+		blk_interposer_lower_put(blk->lower);
 	blk_interposer_counters_put(blk->counters);
 	blk_interposer_disk_put(blk->idisk);
 	kfree(blk);
+}
+
+static u32 blk_link_lower(const struct blk_link *blk)
+{
+	if (!blk->lower)
+		return 0;
+	return new_encode_dev(blk_interposer_lower_dev(blk->lower));
 }
 
 static bool blk_link_defunct(const struct blk_link *blk)
@@ -157,12 +177,15 @@ static void blk_link_fdinfo(const struct bpf_link *link, struct seq_file *seq)
 		[BPF_BIO_REDIRECT]	= "redirect",
 	};
 	const struct blk_link *blk = blk_link(link);
+	dev_t lower = new_decode_dev(blk_link_lower(blk));
 	dev_t dev = new_decode_dev(blk->dev);
 	struct bpf_blk_stats stats;
 	int i;
 
 	seq_printf(seq, "dev:\t%u:%u%s\n", MAJOR(dev), MINOR(dev),
 		   blk_link_defunct(blk) ? " (defunct)" : "");
+	if (lower)
+		seq_printf(seq, "lower:\t%u:%u\n", MAJOR(lower), MINOR(lower));
 	seq_printf(seq, "attach_type:\t%u (submit)\n", BPF_BLK_SUBMIT);
 	seq_printf(seq, "cookie:\t%llu\n", blk->cookie);
 	blk_interposer_stats_sum(blk->counters, &stats);
@@ -188,6 +211,8 @@ static int blk_link_fill_info(const struct bpf_link *link,
 	info->blk.attach_type = BPF_BLK_SUBMIT;
 	info->blk.flags = blk_link_defunct(blk) ? BPF_BLK_LINK_DEFUNCT : 0;
 	info->blk.cookie = blk->cookie;
+	info->blk.lower = blk_link_lower(blk);
+	info->blk.reserved = 0;
 	info->blk.stats_size = min_t(u32, size, sizeof(struct bpf_blk_stats));
 	return to ? blk_stats_to_user(to, size, blk->counters) : 0;
 }
@@ -225,6 +250,17 @@ static struct blk_link *blk_link_alloc(struct block_device *bdev,
 	return blk;
 }
 
+/* Not under idisk->lock: it opens the device. */
+static int blk_link_make_lower(struct blk_link *blk, struct block_device *bdev)
+{
+	struct blk_interposer_lower *lower = blk_interposer_lower_create(bdev);
+
+	if (IS_ERR(lower))
+		return PTR_ERR(lower);
+	blk->lower = lower;
+	return 0;
+}
+
 /**
  * blk_link_attach - BPF_LINK_CREATE with BPF_BLK_SUBMIT
  * @attr: target_fd is a block device open for reading
@@ -232,7 +268,8 @@ static struct blk_link *blk_link_alloc(struct block_device *bdev,
  *
  * Context: may sleep.
  * Return: file descriptor of the link, or an error as blk_prog_attach();
- * -EINVAL: unknown flags; -EMFILE: no descriptor is free. If the barrier fails
+ * -EINVAL: unknown flags; -EMFILE: no descriptor is free; with BPF_F_BLK_LOWER as
+ * blk_interposer_lower_create(). If the barrier fails
  * the link is gone again: nobody would hold it.
  */
 int blk_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
@@ -263,8 +300,16 @@ int blk_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 	}
 	c.idisk = blk->idisk;
 	c.link = &blk->link;
+	if (c.flags & BPF_F_BLK_LOWER) {
+		ret = blk_link_make_lower(blk, c.bdev);
+		if (ret) {
+			blk_link_dealloc(&blk->link);
+			goto out;
+		}
+	}
 	ret = bpf_link_prime(&blk->link, &primer);
 	if (ret) {
+		blk_link_release(&blk->link);
 		blk_link_dealloc(&blk->link);
 		goto out;
 	}

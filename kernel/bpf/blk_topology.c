@@ -17,6 +17,9 @@
  * were redirected to until it is closed, because flushes go there. I/O to a
  * whole disk gets to what its partitions redirect, because its flush does.
  *
+ * A lower device is a way to its original behind that one's programs: I/O to it
+ * meets none on a whole disk, and the disk's on a partition.
+ *
  * Stacks are known from bd_link_disk_holder(). Drivers that do not record what
  * they stack on (loop, nbd to the same machine, zram's backing device) are not
  * seen.
@@ -30,13 +33,19 @@
 /* How I/O got to a device */
 #define BLK_STACKED	BIT(0)	/* through a stack */
 #define BLK_REDIRECTED	BIT(1)	/* through a redirect */
-#define BLK_HOW_BITS	2
+/* Which programs it still meets there, see blk_interposer_original() */
+#define BLK_OWN		BIT(2)	/* those of the device itself */
+#define BLK_PARTS	BIT(3)	/* those of its disk, or of its partitions */
+#define BLK_HOW_BITS	4
+
+#define BLK_WAYS	(BLK_STACKED | BLK_REDIRECTED)
+#define BLK_ALL		(BLK_OWN | BLK_PARTS)
 
 /**
  * struct blk_node - a block device that I/O may get to
  * @list: in &struct blk_walk.nodes
  * @bdev: the device, with a reference
- * @how: BLK_STACKED, BLK_REDIRECTED
+ * @how: bits of BLK_WAYS and BLK_ALL
  */
 struct blk_node {
 	struct list_head list;
@@ -157,14 +166,18 @@ static void blk_walk_list(struct blk_walk *walk,
 
 /* Targets that bios have gone to and that are not closed yet. */
 static void blk_walk_used(struct blk_walk *walk,
-			  struct blk_interposer_disk *idisk, u8 partno)
+			  struct blk_interposer_disk *idisk, u8 partno,
+			  bool own)
 {
 	DECLARE_BITMAP(used, BLK_INTERPOSER_MAX_TARGETS);
 	struct blk_interposer_target *target;
 	unsigned int id;
 
 	bitmap_zero(used, BLK_INTERPOSER_MAX_TARGETS);
-	blk_interposer_add_used(idisk, partno, used);
+	if (own)
+		blk_interposer_add_own(idisk, partno, used);
+	else
+		blk_interposer_add_used(idisk, partno, used);
 	for_each_set_bit(id, used, BLK_INTERPOSER_MAX_TARGETS) {
 		target = blk_interposer_target_tryget(id);
 		if (!target)
@@ -174,10 +187,23 @@ static void blk_walk_used(struct blk_walk *walk,
 	}
 }
 
-/* What is redirected from @bdev, or anywhere on it if it is a whole disk. */
+/*
+ * Does I/O to @node meet the programs of @bdev? To a partition, those of its
+ * disk, too; to a whole disk, because of its flushes, those of all partitions.
+ */
+static bool blk_node_meets(const struct blk_node *node,
+			   struct block_device *bdev)
+{
+	if (node->bdev == bdev)
+		return node->how & BLK_OWN;
+	return node->how & BLK_PARTS &&
+	       node->bdev->bd_disk == bdev->bd_disk &&
+	       (!bdev_is_partition(node->bdev) || !bdev_is_partition(bdev));
+}
+
 static void blk_walk_redirects(struct blk_walk *walk,
 			       struct blk_interposer_disk *idisk,
-			       struct block_device *bdev)
+			       const struct blk_node *node)
 {
 	struct block_device *part;
 	unsigned long idx;
@@ -186,12 +212,25 @@ static void blk_walk_redirects(struct blk_walk *walk,
 	noio = blk_interposer_lock(idisk);
 	if (idisk->disk)
 		xa_for_each(&idisk->disk->part_tbl, idx, part)
-			if (part == bdev || !bdev_is_partition(part) ||
-			    !bdev_is_partition(bdev))
+			if (blk_node_meets(node, part))
 				blk_walk_list(walk,
 					      blk_list_locked(idisk, part));
 	blk_interposer_unlock(idisk, noio);
-	blk_walk_used(walk, idisk, bdev_partno(bdev));
+	if (node->how & BLK_ALL)
+		blk_walk_used(walk, idisk, bdev_partno(node->bdev),
+			      !(node->how & BLK_PARTS));
+}
+
+/* As submit_bio_noacct() goes on behind the programs of the original. */
+static void blk_walk_original(struct blk_walk *walk,
+			      const struct blk_node *node)
+{
+	struct block_device *to = blk_interposer_original(node->bdev);
+
+	walk->how = node->how & BLK_WAYS;
+	if (bdev_is_partition(to))
+		walk->how |= BLK_OWN;
+	blk_walk_add(bdev_whole(to), walk);
 }
 
 static void blk_walk_node(struct blk_walk *walk, struct blk_node *node)
@@ -199,10 +238,14 @@ static void blk_walk_node(struct blk_walk *walk, struct blk_node *node)
 	struct gendisk *disk = node->bdev->bd_disk;
 	struct blk_interposer_disk *idisk = blk_interposer_of(disk);
 
-	walk->how = node->how | BLK_REDIRECTED;
+	if (bdev_test_flag(node->bdev, BD_LOWER)) {
+		blk_walk_original(walk, node);
+		return;
+	}
+	walk->how = (node->how & BLK_WAYS) | BLK_ALL | BLK_REDIRECTED;
 	if (idisk)
-		blk_walk_redirects(walk, idisk, node->bdev);
-	walk->how = node->how | BLK_STACKED;
+		blk_walk_redirects(walk, idisk, node);
+	walk->how = (node->how & BLK_WAYS) | BLK_ALL | BLK_STACKED;
 	bd_walk_slaves(disk, blk_walk_add, walk);
 }
 
@@ -246,11 +289,8 @@ static int blk_walk_meets(struct blk_walk *walk, struct block_device *bdev)
 	struct blk_node *node;
 
 	list_for_each_entry(node, &walk->nodes, list) {
-		if (node->how != (BLK_STACKED | BLK_REDIRECTED) ||
-		    node->bdev->bd_disk != bdev->bd_disk)
-			continue;
-		if (node->bdev == bdev || !bdev_is_partition(node->bdev) ||
-		    !bdev_is_partition(bdev))
+		if ((node->how & BLK_WAYS) == BLK_WAYS &&
+		    blk_node_meets(node, bdev))
 			return -ELOOP;
 	}
 	return 0;
@@ -271,7 +311,7 @@ int blk_topology_check_maps(const struct blk_device_maps *maps,
 	struct blk_walk walk;
 	int ret;
 
-	blk_walk_init(&walk, BLK_REDIRECTED);
+	blk_walk_init(&walk, BLK_REDIRECTED | BLK_ALL);
 	blk_walk_maps(&walk, maps);
 	ret = blk_walk_all(&walk) ?: blk_walk_meets(&walk, bdev);
 	blk_walk_end(&walk);
@@ -351,7 +391,7 @@ int blk_topology_check_target(struct bpf_map *map,
 	struct blk_walk walk;
 	int ret;
 
-	blk_walk_init(&walk, BLK_REDIRECTED);
+	blk_walk_init(&walk, BLK_REDIRECTED | BLK_ALL);
 	blk_walk_add(target->bdev, &walk);
 	ret = blk_walk_all(&walk);
 	number++;
@@ -378,7 +418,7 @@ int __blk_interposer_check_stack(struct block_device *bdev,
 	int ret;
 
 	mutex_lock(&blk_interposer_topology_lock);
-	blk_walk_init(&walk, BLK_STACKED);
+	blk_walk_init(&walk, BLK_STACKED | BLK_ALL);
 	blk_walk_add(bdev, &walk);
 	ret = blk_walk_all(&walk) ?: blk_walk_meets(&walk, disk->part0);
 	blk_walk_end(&walk);

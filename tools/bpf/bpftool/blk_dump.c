@@ -163,6 +163,12 @@ void blk_link_dump_json(const struct bpf_link_info *info, json_writer_t *wtr)
 	bdev_dump_json(info->blk.dev, defunct ? "(detached)" : NULL, wtr);
 	jsonw_bool_field(wtr, "defunct", defunct);
 	jsonw_lluint_field(wtr, "cookie", info->blk.cookie);
+	if (info->blk.lower) {
+		jsonw_name(wtr, "lower");
+		jsonw_start_object(wtr);
+		bdev_dump_json(info->blk.lower, NULL, wtr);
+		jsonw_end_object(wtr);
+	}
 	blk_stats_dump_json(u64_to_ptr(info->blk.stats), wtr);
 }
 
@@ -174,6 +180,10 @@ void blk_link_dump_plain(const struct bpf_link_info *info)
 	bdev_dump_plain(info->blk.dev, defunct ? "(detached)" : NULL);
 	if (info->blk.cookie)
 		printf("cookie %llu  ", info->blk.cookie);
+	if (info->blk.lower) {
+		printf("lower ");
+		bdev_dump_plain(info->blk.lower, NULL);
+	}
 	if (defunct)
 		printf("defunct  ");
 	blk_stats_dump_plain(u64_to_ptr(info->blk.stats), "\n\t");

@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * blk_interposer: the lower device, a name for what is below a device's programs.
+ *
+ * What is stacked on a device that redirects to that stack must not meet the
+ * device's programs again. So it is stacked on a disk of its own, <name>-lower,
+ * of the same size and with the same limits, whose bios become bios of the
+ * original that have met its programs: submit_bio_noacct() exchanges bi_bdev and
+ * goes on. No clone, no allocation, no second way through the bio-based path, and
+ * whatever a stacking driver submits on its own account is covered, because it
+ * submits it to the lower device. A partition's lower device is below the
+ * partition's programs; those of the disk are still met.
+ *
+ * Lifetime: a link with BPF_F_BLK_LOWER makes it and takes it away. Whoever has
+ * it open by then finds a device that fails all I/O: to go on below a stack that
+ * is not asked any more would mix what the stack has not written yet with what
+ * is newer. BPF_LINK_DETACH refuses that. The original stays open, unclaimed,
+ * until the lower disk is released: until the last one has closed it, whose bios
+ * have ended then.
+ *
+ * Size, read-only state, limits and removal follow those of the original in a
+ * work item: they change in any context.
+ */
+#include <linux/blk-crypto-profile.h>
+#include <linux/blkdev.h>
+#include <linux/part_stat.h>
+#include <linux/slab.h>
+#include "../blk.h"
+#include "interposer.h"
+#include "quick.h"
+
+/**
+ * struct blk_interposer_lower - a lower device
+ * @bdev: the original
+ * @dead: it fails all I/O and cannot be opened
+ * @disk: the lower disk
+ * @file: keeps the original open
+ * @holders: directory of the original in sysfs, where @disk is shown
+ * @dev: number of @disk
+ * @refs: one of @disk until it is released, one of the link
+ * @node: in the list of all, under blk_interposer_lowers_lock
+ * @added: @disk is there and in the list; same lock
+ */
+struct blk_interposer_lower {
+	struct block_device *bdev;
+	bool dead;
+	struct gendisk *disk;
+	struct file *file;
+	struct kobject *holders;
+	dev_t dev;
+	refcount_t refs;
+	struct list_head node;
+	bool added;
+};
+
+static LIST_HEAD(blk_interposer_lowers);
+static DEFINE_MUTEX(blk_interposer_lowers_lock);
+
+/**
+ * blk_interposer_to_original - a bio of a lower device becomes the original's
+ * @bio: the bio, its sectors are the same there
+ * @bdev: the lower device
+ *
+ * Context: process context.
+ * Return: BLK_INTERPOSER_LOWERED; or BLK_INTERPOSER_CONSUMED: the bio was
+ * completed with BLK_STS_IOERR, as the link of the lower device is gone.
+ */
+enum blk_interposer_action
+blk_interposer_to_original(struct bio *bio, struct block_device *bdev)
+{
+	struct blk_interposer_lower *lower = bdev->bd_disk->private_data;
+	int group = op_stat_group(bio_op(bio));
+
+	if (unlikely(READ_ONCE(lower->dead)))
+		return blk_interposer_complete(bio, BLK_STS_IOERR);
+	/* It has no partitions to be added up. */
+	part_stat_lock();
+	__part_stat_add(bdev, ios[group], 1);
+	__part_stat_add(bdev, sectors[group], bio_sectors(bio));
+	part_stat_unlock();
+	blk_interposer_quick_set_dev(bio, bdev, lower->bdev);
+	bio_set_interposed(bio);
+	trace_block_bio_remap(bio, bdev->bd_dev, bio->bi_iter.bi_sector);
+	return BLK_INTERPOSER_LOWERED;
+}
+
+/* As if nothing were there: nobody can open what is about to go. */
+static int blk_interposer_lower_open(struct gendisk *disk, blk_mode_t mode)
+{
+	struct blk_interposer_lower *lower = disk->private_data;
+
+	return READ_ONCE(lower->dead) ? -ENXIO : 0;
+}
+
+/* For a bio that had a mark already, of what was submitted here before. */
+static void blk_interposer_lower_submit_bio(struct bio *bio)
+{
+	if (blk_interposer_to_original(bio, bio->bi_bdev) ==
+	    BLK_INTERPOSER_LOWERED)
+		submit_bio_noacct(bio);
+}
+
+#ifdef CONFIG_BLK_DEV_ZONED
+static int blk_interposer_lower_report_zones(struct gendisk *disk,
+					     sector_t sector,
+					     unsigned int nr_zones,
+					     report_zones_cb cb, void *data)
+{
+	struct blk_interposer_lower *lower = disk->private_data;
+	struct gendisk *original = lower->bdev->bd_disk;
+
+	if (!original->fops->report_zones)
+		return -EOPNOTSUPP;
+	return original->fops->report_zones(original, sector, nr_zones, cb,
+					    data);
+}
+#else
+#define blk_interposer_lower_report_zones NULL
+#endif
+
+/**
+ * blk_interposer_lower_put - drop a reference
+ * @lower: lower device
+ *
+ * Context: any.
+ */
+void blk_interposer_lower_put(struct blk_interposer_lower *lower)
+{
+	if (refcount_dec_and_test(&lower->refs))
+		kfree(lower);
+}
+
+/* The disk is gone, or has never been there. */
+static void blk_interposer_lower_release(struct blk_interposer_lower *lower)
+{
+	bdev_fput(lower->file);
+	blk_interposer_key_put();
+	blk_interposer_lower_put(lower);
+}
+
+static void blk_interposer_lower_free_disk(struct gendisk *disk)
+{
+	blk_interposer_lower_release(disk->private_data);
+}
+
+static const struct block_device_operations blk_interposer_lower_fops = {
+	.owner		= THIS_MODULE,
+	.open		= blk_interposer_lower_open,
+	.submit_bio	= blk_interposer_lower_submit_bio,
+	.report_zones	= blk_interposer_lower_report_zones,
+	.free_disk	= blk_interposer_lower_free_disk,
+};
+
+static ssize_t lower_of_show(struct device *dev, struct device_attribute *attr,
+			     char *page)
+{
+	struct blk_interposer_lower *lower = dev_to_disk(dev)->private_data;
+	dev_t original = lower->bdev->bd_dev;
+
+	return sysfs_emit(page, "%u:%u\n", MAJOR(original), MINOR(original));
+}
+static DEVICE_ATTR_RO(lower_of);
+
+static struct attribute *blk_interposer_lower_attrs[] = {
+	&dev_attr_lower_of.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(blk_interposer_lower);
+
+/*
+ * Limits of the original; where they speak of places, those of a partition begin
+ * with it.
+ */
+static void blk_interposer_lower_limits(struct block_device *bdev,
+					struct queue_limits *lim)
+{
+	sector_t start = bdev->bd_start_sect;
+	int offset;
+
+	*lim = queue_limits_start_update(bdev_get_queue(bdev));
+	queue_limits_cancel_update(bdev_get_queue(bdev));
+	lim->features &= ~BLK_FEAT_DAX;
+	/* As blk_queue_disable_discard() leaves it; it would be computed anew. */
+	if (!lim->max_discard_sectors)
+		lim->max_hw_discard_sectors = 0;
+	if (!bdev_is_partition(bdev))
+		return;
+	offset = bdev_alignment_offset(bdev);
+	lim->alignment_offset = max(offset, 0);
+	lim->discard_alignment = bdev_discard_alignment(bdev);
+	if (lim->chunk_sectors && sector_div(start, lim->chunk_sectors))
+		lim->chunk_sectors = 0;
+	if (!bdev_can_atomic_write(bdev) ||
+	    (lim->atomic_write_hw_boundary &&
+	     (bdev->bd_start_sect << SECTOR_SHIFT) & (lim->atomic_write_hw_boundary - 1)))
+		lim->atomic_write_hw_max = 0;
+}
+
+/* What may change as long as the lower device is there. */
+static void blk_interposer_lower_update(struct blk_interposer_lower *lower)
+{
+	struct request_queue *q = lower->disk->queue;
+	struct block_device *bdev = lower->bdev;
+	struct queue_limits lim, now;
+	int ret = 0;
+
+	blk_interposer_lower_limits(bdev, &lim);
+	now = queue_limits_start_update(q);
+	if (memcmp(&now, &lim, sizeof(lim)))
+		ret = queue_limits_commit_update_frozen(q, &lim);
+	else
+		queue_limits_cancel_update(q);
+	if (ret)
+		pr_warn_ratelimited("%s: blk_interposer: limits of %pg cannot be followed: %d\n",
+				    lower->disk->disk_name, bdev, ret);
+	set_capacity_and_notify(lower->disk, bdev_nr_sectors(bdev));
+	set_disk_ro(lower->disk, bdev_read_only(bdev));
+}
+
+/* The lower disk is shown as a holder of the original, which it does not claim. */
+static int blk_interposer_lower_link(struct blk_interposer_lower *lower)
+{
+	struct block_device *bdev = lower->bdev;
+	struct gendisk *disk = lower->disk;
+	int ret;
+
+	/* As bd_link_disk_holder() does: del_gendisk() drops the first one. */
+	mutex_lock(&bdev->bd_disk->open_mutex);
+	if (disk_live(bdev->bd_disk))
+		lower->holders = kobject_get(bdev->bd_holder_dir);
+	mutex_unlock(&bdev->bd_disk->open_mutex);
+	if (!lower->holders)
+		return -ENODEV;
+	ret = sysfs_create_link(disk->slave_dir, bdev_kobj(bdev),
+				kobject_name(bdev_kobj(bdev)));
+	if (ret)
+		goto out;
+	ret = sysfs_create_link(lower->holders, &disk_to_dev(disk)->kobj,
+				disk->disk_name);
+	if (!ret)
+		return 0;
+	sysfs_remove_link(disk->slave_dir, kobject_name(bdev_kobj(bdev)));
+out:
+	kobject_put(lower->holders);
+	lower->holders = NULL;
+	return ret;
+}
+
+static void blk_interposer_lower_unlink(struct blk_interposer_lower *lower)
+{
+	if (!lower->holders)
+		return;
+	sysfs_remove_link(lower->holders, lower->disk->disk_name);
+	sysfs_remove_link(lower->disk->slave_dir,
+			  kobject_name(bdev_kobj(lower->bdev)));
+	kobject_put(lower->holders);
+	lower->holders = NULL;
+}
+
+static void blk_interposer_lower_die(struct blk_interposer_lower *lower)
+{
+	WRITE_ONCE(lower->dead, true);
+	blk_mark_disk_dead(lower->disk);
+}
+
+/* Nobody can look for it any more; who has it open sees errors. */
+static void blk_interposer_lower_del(struct blk_interposer_lower *lower)
+{
+	lockdep_assert_held(&blk_interposer_lowers_lock);
+	if (!lower->added)
+		return;
+	WRITE_ONCE(lower->added, false);
+	list_del(&lower->node);
+	blk_interposer_lower_die(lower);
+	blk_interposer_lower_unlink(lower);
+	del_gendisk(lower->disk);
+	put_disk(lower->disk);
+}
+
+/*
+ * Was the original removed? Not yet while it is: until the filesystem has written
+ * back what it has, its disk is unhashed but not dead.
+ */
+static bool blk_interposer_lower_orphaned(struct block_device *bdev)
+{
+	struct gendisk *disk = bdev->bd_disk;
+
+	return test_bit(GD_DEAD, &disk->state) ||
+	       xa_load(&disk->part_tbl, bdev_partno(bdev)) != bdev;
+}
+
+static void blk_interposer_follow_work(struct work_struct *work)
+{
+	struct blk_interposer_lower *lower, *next;
+
+	mutex_lock(&blk_interposer_lowers_lock);
+	list_for_each_entry_safe(lower, next, &blk_interposer_lowers, node) {
+		if (blk_interposer_lower_orphaned(lower->bdev))
+			blk_interposer_lower_del(lower);
+		else if (!lower->dead)
+			blk_interposer_lower_update(lower);
+	}
+	mutex_unlock(&blk_interposer_lowers_lock);
+}
+
+static DECLARE_WORK(blk_interposer_following, blk_interposer_follow_work);
+
+/**
+ * __blk_interposer_follow - blk_interposer_follow() behind the gate
+ * @disk: see there
+ *
+ * Context: see there.
+ */
+void __blk_interposer_follow(struct gendisk *disk)
+{
+	/* What follows is a change, too. */
+	if (!list_empty_careful(&blk_interposer_lowers) &&
+	    !bdev_test_flag(disk->part0, BD_LOWER))
+		queue_work(system_long_wq, &blk_interposer_following);
+}
+
+static int blk_interposer_lower_add(struct blk_interposer_lower *lower)
+{
+	struct blk_interposer_lower *other;
+	struct gendisk *disk = lower->disk;
+	int ret;
+
+	lockdep_assert_held(&blk_interposer_lowers_lock);
+	list_for_each_entry(other, &blk_interposer_lowers, node)
+		if (other->bdev == lower->bdev)
+			return -EEXIST;
+	/* Some limits are set to their default by who allocates a queue. */
+	blk_interposer_lower_update(lower);
+	ret = device_add_disk(NULL, disk, blk_interposer_lower_groups);
+	if (ret)
+		return ret;
+	/* For free_disk(); the first one will be the link's. */
+	refcount_inc(&lower->refs);
+	if (blk_queue_is_zoned(disk->queue))
+		ret = blk_revalidate_disk_zones(disk);
+	ret = ret ?: blk_interposer_lower_link(lower);
+	if (ret) {
+		/* Somebody may have opened it. */
+		blk_interposer_lower_die(lower);
+		del_gendisk(disk);
+		return ret;
+	}
+	lower->dev = disk_devt(disk);
+	WRITE_ONCE(lower->added, true);
+	list_add(&lower->node, &blk_interposer_lowers);
+	return 0;
+}
+
+static struct gendisk *
+blk_interposer_lower_disk(struct blk_interposer_lower *lower)
+{
+	struct block_device *bdev = lower->bdev;
+	struct queue_limits lim;
+	struct gendisk *disk;
+	bool dm;
+
+	blk_interposer_lower_limits(bdev, &lim);
+	disk = blk_alloc_disk(&lim, bdev->bd_disk->node_id);
+	if (IS_ERR(disk))
+		return disk;
+	/* Rules of udev, and lsblk, take dm-* for disks of device mapper. */
+	dm = str_has_prefix(bdev->bd_disk->disk_name, "dm-");
+	if (snprintf(disk->disk_name, DISK_NAME_LEN, "%s%pg%s",
+		     dm ? "lower-" : "", bdev, dm ? "" : "-lower") >=
+	    DISK_NAME_LEN) {
+		put_disk(disk);
+		return ERR_PTR(-ENAMETOOLONG);
+	}
+	disk->fops = &blk_interposer_lower_fops;
+	disk->private_data = lower;
+	/* The partition table is the original's. */
+	disk->flags |= GENHD_FL_NO_PART;
+#ifdef CONFIG_BLK_INLINE_ENCRYPTION
+	disk->queue->crypto_profile = bdev_get_queue(bdev)->crypto_profile;
+#endif
+	bdev_set_flag(disk->part0, BD_LOWER);
+	return disk;
+}
+
+/**
+ * blk_interposer_lower_create - make the lower device of a block device
+ * @bdev: the original, which the caller has open
+ *
+ * Context: may sleep; no lock is held.
+ * Return: it, with a reference, or -EOPNOTSUPP: @bdev is a lower device itself; -EEXIST: it has
+ * one already; -ENAMETOOLONG; -ENODEV: it was removed; -ENOMEM; and what opening
+ * it again may return.
+ */
+struct blk_interposer_lower *
+blk_interposer_lower_create(struct block_device *bdev)
+{
+	struct blk_interposer_lower *lower;
+	bool added;
+	int ret;
+
+	if (bdev_test_flag(bdev, BD_LOWER))
+		return ERR_PTR(-EOPNOTSUPP);
+	lower = kzalloc(sizeof(*lower), GFP_KERNEL);
+	if (!lower)
+		return ERR_PTR(-ENOMEM);
+	refcount_set(&lower->refs, 1);
+	lower->file = bdev_file_open_by_dev(bdev->bd_dev, BLK_OPEN_READ, NULL,
+					    NULL);
+	if (IS_ERR(lower->file)) {
+		ret = PTR_ERR(lower->file);
+		kfree(lower);
+		return ERR_PTR(ret);
+	}
+	blk_interposer_key_get();
+	lower->bdev = file_bdev(lower->file);
+	ret = -ENODEV;
+	if (lower->bdev != bdev)
+		goto out;
+	lower->disk = blk_interposer_lower_disk(lower);
+	ret = PTR_ERR_OR_ZERO(lower->disk);
+	if (ret)
+		goto out;
+	mutex_lock(&blk_interposer_lowers_lock);
+	ret = blk_interposer_lower_add(lower);
+	mutex_unlock(&blk_interposer_lowers_lock);
+	if (ret)
+		goto out_disk;
+	/* It may have changed before it was in the list. */
+	blk_interposer_follow(bdev->bd_disk);
+	return lower;
+
+out_disk:
+	/* If it was added the original is closed when it is released. */
+	added = test_bit(GD_ADDED, &lower->disk->state);
+	put_disk(lower->disk);
+	if (added) {
+		blk_interposer_lower_put(lower);
+		return ERR_PTR(ret);
+	}
+out:
+	blk_interposer_lower_release(lower);
+	return ERR_PTR(ret);
+}
+
+/**
+ * blk_interposer_lower_close - let nobody open it any more
+ * @lower: lower device of a link that is to be detached
+ *
+ * Context: may sleep; no lock is held.
+ * Return: 0; -EBUSY: somebody has it open.
+ */
+int blk_interposer_lower_close(struct blk_interposer_lower *lower)
+{
+	int ret = 0;
+
+	mutex_lock(&blk_interposer_lowers_lock);
+	if (lower->added) {
+		mutex_lock(&lower->disk->open_mutex);
+		if (disk_openers(lower->disk))
+			ret = -EBUSY;
+		else
+			WRITE_ONCE(lower->dead, true);
+		mutex_unlock(&lower->disk->open_mutex);
+	}
+	mutex_unlock(&blk_interposer_lowers_lock);
+	return ret;
+}
+
+/**
+ * blk_interposer_lower_kill - fail all I/O
+ * @lower: lower device
+ *
+ * Context: may sleep; no lock is held.
+ */
+void blk_interposer_lower_kill(struct blk_interposer_lower *lower)
+{
+	mutex_lock(&blk_interposer_lowers_lock);
+	if (lower->added)
+		blk_interposer_lower_die(lower);
+	mutex_unlock(&blk_interposer_lowers_lock);
+}
+
+/**
+ * blk_interposer_lower_remove - remove it, unless that was done already
+ * @lower: lower device of a link that is going away
+ *
+ * Context: may sleep; no lock is held.
+ */
+void blk_interposer_lower_remove(struct blk_interposer_lower *lower)
+{
+	mutex_lock(&blk_interposer_lowers_lock);
+	blk_interposer_lower_del(lower);
+	mutex_unlock(&blk_interposer_lowers_lock);
+}
+
+/**
+ * blk_interposer_lower_dev - its device number
+ * @lower: lower device
+ *
+ * Context: any.
+ * Return: the number, 0 if it is gone.
+ */
+dev_t blk_interposer_lower_dev(const struct blk_interposer_lower *lower)
+{
+	return READ_ONCE(lower->added) ? lower->dev : 0;
+}
+
+/**
+ * blk_interposer_original - what a lower device is below the programs of
+ * @bdev: any block device, with a reference
+ *
+ * Context: any.
+ * Return: the original, valid as long as @bdev is; NULL if it is no lower device.
+ */
+struct block_device *blk_interposer_original(struct block_device *bdev)
+{
+	struct blk_interposer_lower *lower = bdev->bd_disk->private_data;
+
+	return bdev_test_flag(bdev, BD_LOWER) ? lower->bdev : NULL;
+}

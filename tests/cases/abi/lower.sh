@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+
+DESCRIPTION="A link makes a lower device, which meets none of its device's programs and goes with it."
+
+test_run() {
+	local disk gone
+
+	disk=$(new_null_blk)
+	gone=$(new_null_blk)
+	run_bin abi_lower "$disk" "$(new_partitions "$disk" size=1024)" "$gone" \
+		"$(null_blk_dir "$gone")/power"
+}
