@@ -7,24 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bioctl.h"
-
-struct attach_args {
-	struct policy_args policy;
-	struct place_args place;
-	const char *device;
-	const char *pin;
-	bool transient;
-	__u64 cookie;
-};
-
-struct attachment {
-	struct chain chain;
-	struct policy policy;
-	struct bpf_link *link;
-	char *pin; /* directory in bpffs, NULL when transient */
-	bool made; /* @pin is ours to remove on failure */
-};
+#include "attach.h"
 
 /*
  * What a removed device or an interrupted bioctl left is in nobody's way; a
@@ -96,6 +79,8 @@ static int attach_link(struct attachment *at, const struct attach_args *args)
 	char *log;
 
 	err = place_resolve(&args->place, &at->chain, &flags, &relative);
+	if (args->lower)
+		flags |= BPF_F_BLK_LOWER;
 	if (!err && args->place.freeze)
 		err = freeze_filesystems(at->chain.dev, device, &frozen);
 	if (err)
@@ -141,6 +126,7 @@ static int pin_link(const struct attachment *at)
 
 static void attach_print(const json_t *result)
 {
+	const char *lower = json_text(result, "lower", NULL);
 	const char *pin = json_text(result, "pin", NULL);
 
 	printf("%s: attached %s as program %lld, place %lld, link %lld\n",
@@ -148,6 +134,8 @@ static void attach_print(const json_t *result)
 	       (long long)json_int(result, "id"),
 	       (long long)json_int(result, "position"),
 	       (long long)json_int(result, "link_id"));
+	if (lower)
+		printf("  lower device %s\n", lower);
 	if (pin)
 		printf("  pinned in %s\n", pin);
 	else
@@ -168,10 +156,13 @@ static void report(struct attachment *at, const struct attach_args *args)
 		position++;
 	json_object_update_new(
 		result,
-		json_pack("{s:o, s:i, s:i, s:I, s:I, s:o, s:b, s:b}", "device",
-			  json_string_or_null(at->chain.device), "link_id",
-			  info.id, "position", position + 1, "revision",
-			  (json_int_t)at->chain.revision, "cookie",
+		json_pack("{s:o, s:o, s:i, s:i, s:I, s:I, s:o, s:b, s:b}",
+			  "device", json_string_or_null(at->chain.device),
+			  "lower",
+			  json_string_or_null(
+				  at->lower ? device_name(at->lower) : NULL),
+			  "link_id", info.id, "position", position + 1,
+			  "revision", (json_int_t)at->chain.revision, "cookie",
 			  (json_int_t)args->cookie, "pin",
 			  json_string_or_null(at->pin), "transient",
 			  args->transient, "barrier", args->place.barrier));
@@ -209,7 +200,16 @@ static int wait_and_detach(struct attachment *at,
 	return BIOCTL_OK;
 }
 
-static int attach(struct attachment *at, const struct attach_args *args)
+static void find_lower(struct attachment *at)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+
+	if (!bpf_link_get_info_by_fd(bpf_link__fd(at->link), &info, &len))
+		at->lower = info.blk.lower;
+}
+
+int attach_make(struct attachment *at, const struct attach_args *args)
 {
 	int err;
 
@@ -230,9 +230,17 @@ static int attach(struct attachment *at, const struct attach_args *args)
 		err = attach_link(at, args);
 	if (!err && at->pin)
 		err = pin_link(at);
+	if (!err)
+		find_lower(at);
 	if (err && at->made)
 		pin_remove_dir(at->pin);
 	return err;
+}
+
+void attach_end(struct attachment *at)
+{
+	bpf_link__destroy(at->link);
+	policy_close(&at->policy);
 }
 
 static int run(void *input)
@@ -248,15 +256,14 @@ static int run(void *input)
 	lock = args->transient ? -1 : pin_lock();
 	if (lock < 0 && !args->transient)
 		return BIOCTL_FAILED;
-	err = attach(&at, args);
+	err = attach_make(&at, args);
 	if (lock >= 0)
 		close(lock);
 	if (!err)
 		report(&at, args);
 	if (!err && args->transient)
 		err = wait_and_detach(&at, args);
-	bpf_link__destroy(at.link);
-	policy_close(&at.policy);
+	attach_end(&at);
 	return err;
 }
 
@@ -264,6 +271,7 @@ enum attach_key {
 	KEY_PIN = 0x500,
 	KEY_TRANSIENT,
 	KEY_COOKIE,
+	KEY_LOWER,
 };
 
 static void parse_words(struct attach_args *args, char *arg,
@@ -312,6 +320,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_TRANSIENT:
 		args->transient = true;
 		return 0;
+	case KEY_LOWER:
+		args->lower = true;
+		return 0;
 	case KEY_COOKIE:
 		if (!parse_u64(arg, &value))
 			argp_error(state, "--cookie: '%s' is no number", arg);
@@ -336,6 +347,10 @@ static const struct argp_option options[] = {
 	  "Do not pin: stay in the foreground, and detach at the end or when "
 	  "killed. Right for watching; under a redirect or remap it leaves data "
 	  "where nobody looks for it",
+	  0 },
+	{ "lower", KEY_LOWER, NULL, 0,
+	  "Make DEVICE-lower, too, a disk whose bios meet none of DEVICE's "
+	  "programs: for what is stacked between the programs and DEVICE",
 	  0 },
 	{ "cookie", KEY_COOKIE, "N", 0,
 	  "What bpf_get_attach_cookie() tells the program", 0 },

@@ -55,8 +55,8 @@ int bioctl_main(int argc, char **argv);
 
 /* One per verb's file. */
 extern const struct command cmd_attach, cmd_detach, cmd_replace, cmd_list,
-	cmd_stats, cmd_target, cmd_verify, cmd_test, cmd_events, cmd_features,
-	cmd_help;
+	cmd_stats, cmd_target, cmd_verify,
+	cmd_test, cmd_events, cmd_features, cmd_help;
 
 /* util.c */
 char *strf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -96,6 +96,11 @@ enum op {
 	OP_TARGET_GET,
 	OP_PIN,
 	OP_FREEZE,
+	OP_DM,
+	OP_STACK,
+	OP_SNAPSHOT,
+	OP_STORE,
+	OP_MIGRATE,
 	OP_EVENTS,
 	OP_TEST,
 	OP_USAGE,
@@ -151,6 +156,7 @@ char *device_path(const char *name);
 char *device_key(dev_t dev, const char *path);
 char *device_name(dev_t dev);
 dev_t device_number(int fd);
+unsigned long long device_sectors(const char *path);
 int device_open(const char *name, enum op op, int flags, char **path,
 		dev_t *dev);
 
@@ -184,6 +190,7 @@ struct entry {
 	__u32 link_id; /* 0: attached without a link */
 	__u64 cookie;
 	bool defunct;
+	dev_t lower; /* device that the link made, 0 without one */
 	char *prog_name;
 	char *name; /* of the attachment, NULL when it is not pinned */
 	char *pin; /* of the link */
@@ -277,7 +284,15 @@ int place_resolve(const struct place_args *args, struct chain *chain,
 /* freeze.c */
 struct frozen;
 
+/* Is @dev @base, a partition of it, or stacked on it at any height? */
+bool device_is_above(dev_t dev, dev_t base);
+
 int freeze_filesystems(dev_t dev, const char *device, struct frozen **frozen);
+int freeze_device(dev_t dev, const char *device, struct frozen **frozen);
+int guard_only(const char *device, struct frozen **frozen);
+int frozen_suspend(struct frozen *frozen, const char *name);
+int frozen_resume(struct frozen *frozen, const char *name);
+json_t *frozen_json(const struct frozen *frozen);
 int thaw_filesystems(struct frozen *frozen, const char *device);
 
 /* ops.c */

@@ -45,6 +45,7 @@ static void entry_add_link(struct entry *entry, const struct pinned_link *pins)
 		return;
 	if (!bpf_link_get_info_by_fd(fd, &info, &len)) {
 		entry->cookie = info.blk.cookie;
+		entry->lower = info.blk.lower;
 		entry->defunct = info.blk.flags & BPF_BLK_LINK_DEFUNCT;
 	}
 	close(fd);

@@ -93,8 +93,10 @@ static const struct row attach_rows[] = {
 	    "run bioctl as root or change the node's mode" } },
 	{ ENODEV, { "the device was removed", "see lsblk for what there is" } },
 	{ EOPNOTSUPP,
-	  { "the kernel was booted with blk_interposer=off",
-	    "boot without that parameter" } },
+	  { "it is a lower device, which has no programs, or the kernel was "
+	    "booted with blk_interposer=off",
+	    "name the device that it belongs to, or boot without that "
+	    "parameter" } },
 	{ ELOOP,
 	  { "a target of the program's device map stacks on this device, or "
 	    "redirects to what does, so its bios would come back",
@@ -104,8 +106,9 @@ static const struct row attach_rows[] = {
 	    "not know a flag",
 	    "check that the program's section is blk/submit" } },
 	{ EEXIST,
-	  { "this very program is attached there already",
-	    "see 'bioctl list'" } },
+	  { "this very program is attached there already, or the device has a "
+	    "lower device already",
+	    "see 'bioctl list' and 'bioctl stack list'" } },
 	{ ENOENT,
 	  { "the program to attach before or after is not attached there",
 	    "see 'bioctl list' for what is" } },
@@ -195,6 +198,9 @@ static const struct row target_rows[] = {
 	    "map, or redirects to what does, so its bios would come back",
 	    "choose a target below or beside that device" } },
 	{ ENODEV, { "the target was removed", "see lsblk for what there is" } },
+	{ EOPNOTSUPP,
+	  { "it is a lower device, which is only for what is stacked on it",
+	    "put a device mapper device on it, for example linear" } },
 	{ EINVAL,
 	  { "the kernel does not know a flag of the entry",
 	    "use the bioctl that came with this kernel" } },
@@ -243,6 +249,17 @@ static const struct row freeze_rows[] = {
 	{}
 };
 
+static const struct row stack_rows[] = {
+	{ EEXIST,
+	  { "there is one of that name already",
+	    "see 'bioctl stack list'; remove it, or choose another --name" } },
+	{ ENOENT, { "there is no such stack", "see 'bioctl stack list'" } },
+	{ EBUSY,
+	  { "something has its lower device open",
+	    "see what is stacked there: lsblk; remove it, then try again" } },
+	{}
+};
+
 static const struct row test_rows[] = {
 	{ EINVAL,
 	  { "the kernel does not take such a bio: a flag it does not know, or "
@@ -277,6 +294,11 @@ static const struct {
 	[OP_TARGET_GET] = { "read target", target_rows, NULL },
 	[OP_PIN] = { "pin", pin_rows, NULL },
 	[OP_FREEZE] = { "freeze", freeze_rows, NULL },
+	[OP_DM] = { "set up device mapper device", NULL, NULL },
+	[OP_STACK] = { "stack", stack_rows, attach_rows },
+	[OP_SNAPSHOT] = { "make a snapshot", stack_rows, attach_rows },
+	[OP_MIGRATE] = { "migrate to", NULL, attach_rows },
+	[OP_STORE] = { "use store", NULL, device_rows },
 	[OP_EVENTS] = { "read events", query_rows, NULL },
 	[OP_TEST] = { "test", test_rows, NULL },
 	[OP_USAGE] = { "understand the command line", NULL, NULL },

@@ -22,11 +22,14 @@ static json_t *entry_json(const struct entry *entry, unsigned int position)
 	json_t *result;
 
 	result = json_pack(
-		"{s:i, s:o, s:i, s:s, s:i, s:o, s:I, s:b}", "position",
+		"{s:i, s:o, s:i, s:s, s:i, s:o, s:I, s:o, s:b}", "position",
 		position, "name", json_string_or_null(entry->name), "id",
 		entry->prog_id, "program", entry->prog_name, "link_id",
 		entry->link_id, "pin", json_string_or_null(entry->pin),
-		"cookie", (json_int_t)entry->cookie, "defunct", entry->defunct);
+		"cookie", (json_int_t)entry->cookie, "lower",
+		json_string_or_null(entry->lower ? device_name(entry->lower) :
+						   NULL),
+		"defunct", entry->defunct);
 	json_object_update_new(result, stats_json(&entry->stats));
 	return result;
 }
@@ -65,6 +68,8 @@ static void entry_print(const json_t *entry)
 	if (json_int(entry, "cookie"))
 		printf(", cookie %llu",
 		       (unsigned long long)json_int(entry, "cookie"));
+	if (json_text(entry, "lower", NULL))
+		printf(", lower device %s", json_text(entry, "lower", NULL));
 	if (json_is_true(json_object_get(entry, "defunct")))
 		printf(", defunct");
 	putchar('\n');

@@ -29,23 +29,6 @@ power_layout() {
 	RANGES=${RANGES#,}
 }
 
-# Small, so that pieces and journal are. xfs wants to be told that it is.
-power_mkfs() {
-	case $1 in
-	ext4) mkfs.ext4 -q -b 4096 -J size=4 -E lazy_itable_init=0 "$2" ;;
-	xfs) mkfs.xfs -q --unsupported -d agcount=2 -l size=8m "$2" ;;
-	btrfs) mkfs.btrfs -q -K -m single -d single "$2" ;;
-	esac
-}
-
-power_fsck() {
-	case $1 in
-	ext4) e2fsck -fn "$2" ;;
-	xfs) xfs_repair -n "$2" ;;
-	btrfs) btrfs check --readonly "$2" ;;
-	esac
-}
-
 # power_images FS: what the disks hold in the beginning, the hot parts moved
 power_images() {
 	local n size=64
@@ -55,7 +38,7 @@ power_images() {
 	mkdir -p "$POWER"
 	rm -f "$POWER"/*
 	truncate -s ${size}M "$POWER"/{0,1,2}.base
-	must power_mkfs "$1" "$POWER/0.base"
+	must make_fs "$1" "$POWER/0.base"
 	must power state move "$POWER" "$RANGES"
 	for n in 0 1 2; do
 		cp --sparse=always "$POWER/$n".{base,now}
@@ -137,7 +120,7 @@ power_try() {
 		power_bad files "$1: files:" "$(<"$log")"
 	FILES=$((FILES + $(awk 'END { print $1 }' "$log")))
 	must umount "$4"
-	power_fsck "$2" "$3" >"$log" 2>&1 ||
+	check_fs "$2" "$3" >"$log" 2>&1 ||
 		power_bad fsck "$1: fsck:" "$(<"$log")"
 	# It remembers the newest state that it has seen, and wants no older one.
 	[ "$2" != btrfs ] || must btrfs device scan --forget

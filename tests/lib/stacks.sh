@@ -61,6 +61,23 @@ new_partitions() {
 	partitions_of "$dev"
 }
 
+# make_fs FS DEVICE|FILE: small, so that pieces and journal are. xfs wants to be told that it is.
+make_fs() {
+	case $1 in
+	ext4) mkfs.ext4 -q -b 4096 -J size=4 -E lazy_itable_init=0 "$2" ;;
+	xfs) mkfs.xfs -q -f --unsupported -d agcount=2 -l size=8m "$2" ;;
+	btrfs) mkfs.btrfs -q -f -K -m single -d single "$2" ;;
+	esac
+}
+
+check_fs() {
+	case $1 in
+	ext4) e2fsck -fn "$2" ;;
+	xfs) xfs_repair -n "$2" ;;
+	btrfs) btrfs check --readonly "$2" ;;
+	esac
+}
+
 undo_mount() {
 	if mountpoint -q "$1"; then
 		umount "$1"

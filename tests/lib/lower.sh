@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+# For cases about lower devices and what is stacked on them.
+
+. "$BLKI_ROOT/tests/lib/bioctl.sh"
+. "$BLKI_ROOT/tests/lib/load.sh"
+
+# lower_of DEVICE: the lower device of what a dm device or a partition is, too
+lower_of() {
+	local name
+
+	name=$(basename "$(readlink -f "$(sys_dir "$1")")")
+	case $name in
+	dm-*) echo "/dev/lower-$name" ;;
+	*) echo "/dev/$name-lower" ;;
+	esac
+}
+
+# undo_with COMMAND...: in the end, if it has not been done by then
+undo_with() {
+	at_exit bash -c "$(printf '%q ' "$@") >/dev/null 2>&1 || true"
+}
+
+# new_lower DEVICE: attaches the policy 'stack', whose map is empty
+new_lower() {
+	must bioctl attach "$1" stack --lower >/dev/null
+	undo_with bioctl detach "$1" stack
+	wait_device "$(lower_of "$1")"
+	lower_of "$1"
+}
+
+# insert DEVICE ARG...: with --table or --device
+insert() {
+	undo_with bioctl stack remove "$1"
+	bioctl stack insert "$@"
+}
+
+# stack_says FILTER DEVICE
+stack_says() {
+	query ".stacks[0]$1" stack status "$2"
+}
+
+# Of all bioctl has: nothing is left of a stack.
+expect_no_stack() {
+	local dev=$2
+
+	expect_eq "$1: no stack" "$(query '.stacks | length' stack list)" 0
+	expect_eq "$1: no pins" \
+		"$(find /sys/fs/bpf/bioctl -name link 2>/dev/null | wc -l)" 0
+	expect_fail "$1: no lower device" test -e \
+		"/sys/block/$(basename "$(lower_of "$dev")")"
+	expect_fail "$1: no dm device" sh -c \
+		"dmsetup ls | grep -q -- '-stack'"
+}
+
+# is_written DEVICE N: so many writes were there
+is_written() {
+	[ "$(block_stat "$1" 5)" -ge "$2" ]
+}
+
+# through NAME TABLE: in and out of DEV once, with what is written meanwhile
+through() {
+	local name=$1 top
+
+	if ! ok "$name: insert" insert "$DEV" --table "$2"; then
+		return 0
+	fi
+	top=$(stack_says .top "$DEV")
+	expect_within "$name: writes go through it" 60 is_written "$top" 20
+	ok "$name: remove" bioctl stack remove "$DEV"
+	ok "$name: fio runs" load_runs
+}
