@@ -13,9 +13,9 @@
 struct settings settings;
 
 static const struct command *const commands[] = {
-	&cmd_attach, &cmd_detach,   &cmd_replace, &cmd_list,
-	&cmd_stats,  &cmd_target,   &cmd_verify,  &cmd_test,
-	&cmd_events, &cmd_features, &cmd_help,	  NULL,
+	&cmd_attach, &cmd_detach, &cmd_replace,	 &cmd_list,    &cmd_stats,
+	&cmd_target, &cmd_stack,  &cmd_verify,
+	&cmd_test,   &cmd_events, &cmd_features, &cmd_help,    NULL,
 };
 
 const struct command *const *bioctl_commands(void)

@@ -2,8 +2,10 @@
 /* Block devices: their nodes, names and numbers. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -62,6 +64,19 @@ char *device_name(dev_t dev)
 	path = strf("/dev/%s", name);
 	free(name);
 	return path;
+}
+
+unsigned long long device_sectors(const char *path)
+{
+	unsigned long long bytes = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		if (ioctl(fd, BLKGETSIZE64, &bytes))
+			bytes = 0;
+		close(fd);
+	}
+	return bytes / 512;
 }
 
 /* The device that a descriptor of a block device stands for. */

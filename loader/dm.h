@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef BIOCTL_DM_H
+#define BIOCTL_DM_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/**
+ * struct dm_state - a device of device mapper
+ * @exists: there is one of that name
+ * @uuid: its UUID
+ * @dev: its number
+ * @open: how many have it open
+ * @live: it has a table
+ * @loaded: another table waits for the next resume
+ * @suspended: no I/O gets through
+ * @targets: lines of its table, "" if there is none
+ * @status: lines of its status
+ */
+struct dm_state {
+	bool exists;
+	char *uuid;
+	dev_t dev;
+	int open;
+	bool live;
+	bool loaded;
+	bool suspended;
+	char *targets;
+	char *status;
+};
+
+/* These report what fails, and return 0 or BIOCTL_FAILED. */
+int dm_find(const char *name, struct dm_state *state);
+int dm_make(const char *name, const char *uuid, const char *table, dev_t *dev);
+int dm_make_read_only(const char *name, const char *uuid, const char *table,
+		      dev_t *dev);
+/* In place of its table when it is resumed the next time */
+int dm_load(const char *name, const char *table);
+int dm_remove(const char *name, unsigned int seconds);
+int dm_message(const char *name, const char *message);
+int dm_suspend(const char *name);
+int dm_resume(const char *name);
+
+/* Names of the devices whose UUID has that beginning; ends with NULL. */
+char **dm_names(const char *uuid_prefix);
+
+#endif /* BIOCTL_DM_H */

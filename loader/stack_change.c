@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Putting a stack between a live device and its users, and taking it out.
+ *
+ * What we build begins as a device that passes everything on to the lower device.
+ * Bios are sent there, the barrier waits for those that were on the other way, and
+ * only then its table is exchanged, by device mapper, with nothing in flight: so
+ * a target that copies by itself (mirror, raid, clone) never misses a write. It is
+ * taken out the same way. A stack that is there already is put in with one change
+ * of the policy's map. In both cases filesystems are frozen, and a device of
+ * device mapper is suspended. Before and after, whatever happens to bioctl, the
+ * device works, with the stack or without.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "stack.h"
+#include "target.h"
+
+#define LOWER "@lower"
+/* How long the kernel may take to let go of a target, in seconds */
+#define PATIENCE 60
+
+/* A step at which a test stops us for good. */
+void at_step(const char *step)
+{
+	const char *stop = getenv("BIOCTL_STOP_AT");
+
+	if (stop && !strcmp(stop, step)) {
+		kill(getpid(), SIGKILL);
+		pause();
+	}
+}
+
+/* With the number of the lower device, and a start and a length if need be. */
+static char *table_for(const char *table, dev_t lower, const char *device)
+{
+	char *number = strf("%u:%u", major(lower), minor(lower));
+	char *out = strf("%s", ""), *at;
+
+	if (*table < '0' || *table > '9')
+		out = strf("0 %llu ", device_sectors(device));
+	while ((at = strstr(table, LOWER))) {
+		out = strf("%s%.*s%s", out, (int)(at - table), table, number);
+		table = at + strlen(LOWER);
+	}
+	return strf("%s%s", out, table);
+}
+
+/* Every bio that met the old state of the map has ended when it returns. */
+static int wait_for_old(const struct stack *stack)
+{
+	LIBBPF_OPTS(bpf_link_update_opts, opts, .flags = BPF_F_BLK_BARRIER);
+	int prog, err;
+
+	prog = bpf_prog_get_fd_by_id(stack->link_info.prog_id);
+	if (prog < 0)
+		return prog;
+	err = bpf_link_update(stack->link, prog, &opts);
+	close(prog);
+	return err == -ENOLINK ? 0 : err;
+}
+
+int stack_barrier(const struct stack *stack)
+{
+	int err = wait_for_old(stack);
+
+	if (err)
+		return failed(.op = OP_STACK, .what = stack->name,
+			      .device = stack->device, .err = -err);
+	return BIOCTL_OK;
+}
+
+/* @top: path of what bios go to from now on; NULL: to the device itself */
+int stack_set_top(const struct stack *stack, const char *top)
+{
+	struct target target = { .device = (char *)top };
+	__u32 key = 0;
+
+	if (top)
+		return target_set(stack->map, &target, BPF_ANY, top,
+				  stack->device);
+	if (bpf_map_delete_elem(stack->map, &key) && errno != ENOENT)
+		return failed(.op = OP_STACK, .what = stack->name,
+			      .device = stack->device, .err = errno,
+			      .cause = strf("it is still used: %s",
+					    strerror(errno)));
+	return BIOCTL_OK;
+}
+
+/*
+ * dm-writecache keeps what it has not written back. @status of a dm-cache says
+ * how much it has: its 12th word behind the target's name.
+ */
+static int write_back(const struct stack *stack)
+{
+	char *lines, *line, *save;
+	int err = BIOCTL_OK;
+
+	if (!stack->dm.live)
+		return err;
+	lines = strf("%s", stack->dm.status);
+	for (line = strtok_r(lines, "\n", &save); line && !err;
+	     line = strtok_r(NULL, "\n", &save)) {
+		unsigned long long dirty;
+
+		if (strstr(line, " writecache "))
+			err = dm_message(stack->dm_name, "flush");
+		else if (sscanf(line,
+				"%*u %*u cache %*s %*s %*s %*s %*s %*s %*s "
+				"%*s %*s %*s %llu",
+				&dirty) == 1 &&
+			 dirty)
+			err = failed(.op = OP_STACK, .what = stack->name,
+				     .device = stack->device,
+				     .cause = strf("%llu blocks of the cache "
+						   "are not written back",
+						   dirty),
+				     .next = "load its table with the policy "
+					     "cleaner, wait until 'dmsetup "
+					     "status' has 0 dirty blocks, then "
+					     "try again");
+	}
+	free(lines);
+	return err;
+}
+
+/* One change, with nothing on its way. */
+static int exchange(const struct stack *stack, const char *top,
+		    struct frozen **frozen, json_t **covered)
+{
+	int err;
+
+	err = freeze_device(stack->dev, stack->device, frozen);
+	if (err)
+		return err;
+	*covered = frozen_json(*frozen);
+	at_step(top ? "frozen" : "frozen-out");
+	if (!top)
+		err = write_back(stack);
+	if (!err)
+		err = stack_set_top(stack, top);
+	at_step(top ? "switched" : "switched-out");
+	if (!err)
+		err = stack_barrier(stack);
+	return thaw_filesystems(*frozen, stack->device) | err;
+}
+
+/* The table that passes everything on */
+static char *pass_table(const struct stack *stack)
+{
+	dev_t lower = stack->link_info.blk.lower;
+
+	return strf("0 %llu linear %u:%u 0", device_sectors(stack->device),
+		    major(lower), minor(lower));
+}
+
+/* The table that was loaded takes the place of the other. */
+static int swap_table(const struct stack *stack, struct frozen *frozen)
+{
+	int err = frozen_suspend(frozen, stack->dm_name);
+
+	at_step("suspended");
+	return err ? err : frozen_resume(frozen, stack->dm_name);
+}
+
+/* Bios go through it already; with nothing in flight it becomes what it is for. */
+static int put_in_use(const struct stack *stack, const char *top,
+		      json_t **covered)
+{
+	struct frozen *frozen;
+	int err;
+
+	err = freeze_device(stack->dev, stack->device, &frozen);
+	if (err)
+		return err;
+	*covered = frozen_json(frozen);
+	at_step("frozen");
+	err = swap_table(stack, frozen);
+	if (!err) {
+		err = stack_check_top(stack, top);
+		if (err && !dm_load(stack->dm_name, pass_table(stack)))
+			swap_table(stack, frozen);
+	}
+	at_step("swapped");
+	return thaw_filesystems(frozen, stack->device) | err;
+}
+
+static int pass_on(const struct stack *stack, json_t **covered)
+{
+	struct frozen *frozen;
+	int err;
+
+	err = dm_load(stack->dm_name, pass_table(stack));
+	if (err)
+		return err;
+	err = freeze_device(stack->dev, stack->device, &frozen);
+	if (err)
+		return err;
+	*covered = frozen_json(frozen);
+	at_step("frozen-out");
+	err = write_back(stack);
+	if (!err)
+		err = swap_table(stack, frozen);
+	at_step("swapped-out");
+	return thaw_filesystems(frozen, stack->device) | err;
+}
+
+/* Passing everything on, with the table loaded. */
+static int make_top(struct stack *stack, const char *table)
+{
+	dev_t lower = stack->link_info.blk.lower, dev;
+	int err;
+
+	err = dm_make(stack->dm_name, stack_uuid(stack), pass_table(stack),
+		      &dev);
+	if (!err)
+		err = dm_find(stack->dm_name, &stack->dm);
+	if (!err)
+		err = dm_load(stack->dm_name,
+			      table_for(table, lower, stack->device));
+	at_step("built");
+	return err;
+}
+
+static void inserted_print(const json_t *result)
+{
+	const json_t *stack = json_object_get(result, "stack");
+	const json_t *covered = json_object_get(result, "covered");
+	const char *top = json_text(stack, "top", NULL);
+	json_t *mount;
+	size_t i;
+
+	if (top)
+		printf("%s: %s is below it, on %s\n",
+		       json_text(stack, "device", "?"), top,
+		       json_text(stack, "lower", "?"));
+	else
+		printf("%s: nothing is below it any more\n",
+		       json_text(result, "device", "?"));
+	for (i = 0; (mount = json_element(covered, "mounts", i)); i++)
+		printf("  %s was frozen meanwhile\n", json_string_value(mount));
+	if (json_is_true(json_object_get(covered, "suspended")))
+		puts("  the device was suspended meanwhile");
+	else if (!i && json_is_true(json_object_get(result, "gap")))
+		puts("  nothing is mounted there: what was not in the device's "
+		     "queue yet may have gone the other way");
+}
+
+static int build(struct stack *stack, const struct stack_args *args,
+		 json_t **covered)
+{
+	char *top = strf("/dev/mapper/%s", stack->dm_name);
+	int err;
+
+	err = make_top(stack, args->table);
+	if (!err)
+		err = stack_set_top(stack, top);
+	if (!err)
+		err = stack_barrier(stack);
+	at_step("switched");
+	if (!err)
+		err = put_in_use(stack, top, covered);
+	if (!err) {
+		at_step("inserted");
+		stack_look(stack, stack->key, stack->name);
+		return err;
+	}
+	if (stack->map >= 0 && !stack_set_top(stack, NULL))
+		stack_barrier(stack);
+	if (stack->dm.exists)
+		dm_remove(stack->dm_name, PATIENCE);
+	return err;
+}
+
+/* It is there, and complete. */
+static int use_existing(struct stack *stack, const char *device,
+			json_t **covered)
+{
+	struct frozen *frozen;
+	char *top = device_path(device);
+	json_t *again;
+	int err;
+
+	err = stack_check_top(stack, top);
+	if (!err)
+		err = exchange(stack, top, &frozen, covered);
+	if (err && stack->map >= 0)
+		exchange(stack, NULL, &frozen, &again);
+	at_step("inserted");
+	stack_look(stack, stack->key, stack->name);
+	return err;
+}
+
+/* udev and lsblk have devices open for a moment. */
+static int detach(int link)
+{
+	const struct timespec pause = { .tv_nsec = 100000000 };
+	int err, tries;
+
+	for (tries = 0; tries < 50; tries++) {
+		err = bpf_link_detach(link);
+		if (err != -EBUSY)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return err;
+}
+
+int stack_take_off(struct stack *stack)
+{
+	int err = 0;
+
+	if (stack->link >= 0 &&
+	    !(stack->link_info.blk.flags & BPF_BLK_LINK_DEFUNCT))
+		err = detach(stack->link);
+	if (err && err != -ENOLINK)
+		return failed(.op = OP_STACK, .what = stack->name,
+			      .device = stack->device, .err = -err);
+	at_step("detached");
+	if (stack->link >= 0)
+		close(stack->link);
+	if (stack->map >= 0)
+		close(stack->map);
+	if (stack->dir)
+		pin_remove_dir(stack->dir);
+	return BIOCTL_OK;
+}
+
+/* The policy, with a lower device and an empty map: nothing changes yet. */
+int stack_attach(struct stack *stack, const struct stack_args *args)
+{
+	struct attach_args attach = {
+		.device = args->device,
+		.lower = true,
+		.policy = {
+			.policy = args->policy ? args->policy : STACK_POLICY,
+			.name = stack->name,
+			.sets = args->sets,
+			.nr_sets = args->nr_sets,
+		},
+	};
+	struct attachment at = {};
+	int err;
+
+	err = attach_make(&at, &attach);
+	at_step("attached");
+	if (err)
+		return err;
+	/* The pins keep it. */
+	attach_end(&at);
+	stack_look(stack, stack->key, stack->name);
+	return BIOCTL_OK;
+}
+
+static int put_in(const struct stack_args *args, struct stack *stack,
+		  json_t **covered)
+{
+	const char *name = args->name ? args->name : STACK_POLICY;
+	int err;
+
+	err = stack_find(stack, args->device, name);
+	if (err)
+		return err;
+	/* Somebody attached it by hand, to build on its lower device. */
+	if (args->existing && stack->link >= 0 && !stack->top &&
+	    stack->link_info.blk.lower) {
+		hold_signals();
+		return use_existing(stack, args->existing, covered);
+	}
+	if (stack_is_there(stack))
+		return failed(.op = OP_STACK, .what = name,
+			      .device = stack->device, .err = EEXIST);
+	err = stack_attach(stack, args);
+	if (err)
+		return err;
+	err = args->existing ? use_existing(stack, args->existing, covered) :
+			       build(stack, args, covered);
+	if (err)
+		stack_take_off(stack);
+	return err;
+}
+
+int stack_insert_quietly(const struct stack_args *args)
+{
+	json_t *covered = NULL;
+	struct stack stack;
+
+	return put_in(args, &stack, &covered);
+}
+
+int stack_insert(const struct stack_args *args)
+{
+	json_t *covered = NULL;
+	struct stack stack;
+	int err;
+
+	err = put_in(args, &stack, &covered);
+	if (!err)
+		emit(json_pack("{s:o, s:o, s:b}", "stack", stack_json(&stack),
+			       "covered", covered, "gap", !stack.dm.exists),
+		     inserted_print);
+	return err;
+}
+
+/* Bios go to @top from now on, and not through what is there. */
+int stack_change_top(const struct stack *stack, const char *top)
+{
+	struct frozen *frozen;
+	json_t *covered;
+
+	return exchange(stack, top, &frozen, &covered);
+}
+
+/* @gap: bios may have gone either way for a moment */
+static int take_away(const struct stack_args *args, char **device,
+		     json_t **covered, bool *gap)
+{
+	const char *name = args->name ? args->name : STACK_POLICY;
+	struct frozen *frozen = NULL;
+	struct stack stack;
+	int err;
+
+	*covered = NULL;
+
+	err = stack_find(&stack, args->device, name);
+	if (err)
+		return err;
+	*device = stack.device;
+	if (!stack_is_there(&stack))
+		return failed(.op = OP_STACK, .what = name,
+			      .device = stack.device, .err = ENOENT);
+	/* What was migrated is not on the device any more. */
+	if (stack.top && !stack.dm.exists && !strcmp(name, "migrate") &&
+	    !args->force)
+		return failed(.op = OP_STACK, .what = name,
+			      .device = stack.device,
+			      .cause = strf("its data are on %s, and have "
+					    "changed there since",
+					    device_name(stack.top)),
+			      .next = "unmount it and use that one; with --force "
+				      "the device is as it was when it was "
+				      "migrated");
+	hold_signals();
+	if (!stack.top || stack.link_info.blk.flags & BPF_BLK_LINK_DEFUNCT) {
+		err = stack.map >= 0 ? stack_set_top(&stack, NULL) : BIOCTL_OK;
+	} else if (stack.dm.live) {
+		/* Most of it now: little is left for when all stands still. */
+		err = write_back(&stack);
+		if (!err)
+			err = pass_on(&stack, covered);
+		if (!err)
+			err = stack_set_top(&stack, NULL);
+		if (!err)
+			err = stack_barrier(&stack);
+		at_step("switched-out");
+	} else {
+		err = exchange(&stack, NULL, &frozen, covered);
+		*gap = true;
+	}
+	if (!err && stack.dm.exists)
+		err = dm_remove(stack.dm_name, PATIENCE);
+	at_step("removed");
+	if (!err)
+		err = stack_take_off(&stack);
+	return err;
+}
+
+int stack_remove_quietly(const struct stack_args *args)
+{
+	json_t *covered;
+	char *device;
+	bool gap;
+
+	return take_away(args, &device, &covered, &gap);
+}
+
+int stack_remove(const struct stack_args *args)
+{
+	json_t *covered;
+	bool gap = false;
+	char *device;
+	int err;
+
+	err = take_away(args, &device, &covered, &gap);
+	if (err)
+		return err;
+	emit(json_pack("{s:o, s:s, s:o, s:b}", "device",
+		       json_string_or_null(device), "name",
+		       args->name ? args->name : STACK_POLICY, "covered",
+		       covered ? covered : json_null(), "gap", gap),
+	     inserted_print);
+	return BIOCTL_OK;
+}

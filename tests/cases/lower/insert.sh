@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+
+DESCRIPTION="A stack is put below a mounted filesystem and taken out again, in turn, while fio writes, syncs and verifies."
+REQUIRES="cmd:jq cmd:fio cmd:dmsetup cmd:mkfs.ext4 cmd:mkfs.xfs cmd:mkfs.btrfs"
+TIMEOUT=400
+
+. "$BLKI_ROOT/tests/lib/lower.sh"
+
+# in_and_out NAME DEVICE TIMES
+in_and_out() {
+	local name=$1 dev=$2 n lower top
+
+	lower=$(lower_of "$dev")
+	for ((n = 0; n < $3; n++)); do
+		ok "$name: insert" insert "$dev" --table "linear @lower 0"
+		expect_eq "$name: it is there" "$(stack_says .state "$dev")" \
+			inserted
+		top=$(stack_says .top "$dev")
+		expect_within "$name: writes go through it" 30 \
+			is_written "$top" 20
+		expect_within "$name: and through the lower device" 30 \
+			is_written "$lower" 20
+		ok "$name: remove" bioctl stack remove "$dev"
+		ok "$name: fio runs" load_runs
+	done
+	expect_no_stack "$name" "$dev"
+}
+
+# below_fs NAME FS DEVICE SECONDS
+below_fs() {
+	local name=$1 fs=$2 dev=$3 dir
+
+	must make_fs "$fs" "$dev"
+	dir=$(new_mount "$dev")
+	start_load "$dir/file" "$4" --fsync=8 --size=8M
+	must wait_for 30 test -s "$dir/file"
+	in_and_out "$name" "$dev" 3
+	expect_verified "$name: fio verifies"
+	must umount "$dir"
+	ok "$name: the filesystem is clean" check_fs "$fs" "$dev"
+}
+
+test_run() {
+	local disk part
+
+	disk=$(disk 0)
+	below_fs "virtio" ext4 "$disk" 20
+	wipe_disk "$disk"
+	part=$(new_partitions "$disk" size=240MiB)
+	below_fs "a partition" xfs "$part" 20
+	below_fs "dm" btrfs "$(new_dm own "0 $(blockdev --getsz "$part") linear $part 0")" 20
+}

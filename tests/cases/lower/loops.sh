@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+
+DESCRIPTION="What would send bios in a circle is refused: a stack on the device itself, and on the lower device of a partition one that its disk redirects to."
+REQUIRES="cmd:jq cmd:dmsetup"
+
+. "$BLKI_ROOT/tests/lib/lower.sh"
+
+linear() {
+	new_dm "$1" "0 $(blockdev --getsz "$2") linear $2 0"
+}
+
+test_run() {
+	local disk part lower top
+
+	disk=$(new_null_blk)
+	part=$(new_partitions "$disk" size=16MiB)
+
+	top=$(linear itself "$part")
+	expect_refused "on the device, not its lower device" ELOOP "come back" \
+		stack insert "$part" --device "$top"
+	expect_no_stack "refused" "$part"
+	must remove_dm itself
+
+	lower=$(new_lower "$part")
+	top=$(linear above "$lower")
+	ok "on its lower device" bioctl stack insert "$part" --device "$top"
+	ok "a write goes through it" write_sector "$part" 0
+	expect_num "once" "$(block_stat "$lower" 5)" -eq 1
+	ok "a flush ends" timeout "$(scaled 20)" sync "$part"
+	expect_refused "what the disk redirects to must not be above it" ELOOP \
+		"come back" attach "$disk" redirect --set "ranges=0-131071:0:0" \
+		--target "0=$top"
+	expect_refused "a program on a lower device" EOPNOTSUPP "lower device" \
+		attach "$lower" count
+	expect_refused "a second lower device" EEXIST "already" attach "$part" \
+		count --lower
+	ok "take it out" bioctl target del "$part" stack 0
+	must wait_for 10 remove_dm above
+	ok "detach" bioctl detach "$part" stack
+}
