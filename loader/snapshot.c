@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * 'bioctl snapshot': a device as it was, on dm-snapshot beneath the live device.
+ *
+ * Below the device is a snapshot-origin, put there as any stack. Each snapshot is
+ * a read-only device of its own. dm-snapshot's origin learns the chunk size of its
+ * snapshots when it is resumed: so it is suspended while one is added or removed.
+ * All that is to be one cut is frozen together.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "snapshot.h"
+#include "stack.h"
+
+struct snapshot_args {
+	const char *verb;
+	char **devices;
+	unsigned int nr_devices;
+	char **stores;
+	unsigned int nr_stores;
+	const char *name;
+	unsigned long long size;
+	unsigned long long chunk;
+	bool force;
+};
+
+/**
+ * struct cut - one device of which a snapshot is made
+ * @stack: its stack
+ * @fresh: that was made for this snapshot
+ * @path: of the snapshot
+ * @dm: its name in device mapper
+ * @store: device for its blocks
+ * @store_fd: of that, until dm has it open
+ * @frozen: while it stands still
+ * @made: the snapshot is there
+ */
+struct cut {
+	struct stack stack;
+	bool fresh;
+	char *dm;
+	char *store;
+	int store_fd;
+	struct frozen *frozen;
+	bool made;
+};
+
+static char *snapshot_dm(const struct stack *stack, const char *name)
+{
+	return strf("%s-%s", stack->key, name);
+}
+
+static char *snapshot_uuid(const struct stack *stack, const char *name)
+{
+	return strf(SNAPSHOT_UUID "%s.%s", stack->key, name);
+}
+
+static unsigned long long table_length(const char *targets)
+{
+	unsigned long long length = 0;
+
+	sscanf(targets, "%*u %llu", &length);
+	return length;
+}
+
+/* The origin below the device */
+static int prepare_origin(struct cut *cut, const char *device)
+{
+	const struct stack_args args = { .device = device };
+	struct stack *stack = &cut->stack;
+	dev_t lower, dev;
+	int err;
+
+	err = stack_find(stack, device, SNAPSHOT_STACK);
+	if (err)
+		return err;
+	if (stack->top && stack->dm.live)
+		return BIOCTL_OK;
+	if (stack_is_there(stack))
+		return failed(.op = OP_SNAPSHOT, .device = device,
+			      .cause = strf("its stack is %s",
+					    stack_state(stack)),
+			      .next = strf(
+				      "bioctl stack repair %s --name " SNAPSHOT_STACK,
+				      device));
+	err = stack_attach(stack, &args);
+	if (err)
+		return err;
+	cut->fresh = true;
+	lower = stack->link_info.blk.lower;
+	err = dm_make(stack->dm_name, stack_uuid(stack),
+		      strf("0 %llu snapshot-origin %u:%u",
+			   device_sectors(stack->device), major(lower),
+			   minor(lower)),
+		      &dev);
+	if (!err)
+		err = dm_find(stack->dm_name, &stack->dm);
+	/* Without a snapshot it passes everything on. */
+	if (!err)
+		err = stack_set_top(stack,
+				    strf("/dev/mapper/%s", stack->dm_name));
+	if (!err)
+		err = stack_barrier(stack);
+	at_step("snapshot-in");
+	return err;
+}
+
+static int prepare(struct cut *cut, const struct snapshot_args *args,
+		   unsigned int nr)
+{
+	struct dm_state dm;
+	int err;
+
+	cut->store_fd = -1;
+	err = prepare_origin(cut, args->devices[nr]);
+	if (err)
+		return err;
+	cut->dm = snapshot_dm(&cut->stack, args->name);
+	err = dm_find(cut->dm, &dm);
+	if (err)
+		return err;
+	if (dm.exists)
+		return failed(.op = OP_SNAPSHOT, .what = args->name,
+			      .device = cut->stack.device, .err = EEXIST,
+			      .next = "see 'bioctl snapshot list'; remove it, or "
+				      "choose another --name");
+	cut->store = store_open(args->stores[nr], cut->stack.dev, args->size,
+				args->force, &cut->store_fd);
+	return cut->store ? BIOCTL_OK : BIOCTL_FAILED;
+}
+
+/* All of them stand still. */
+static int make(struct cut *cut, const struct snapshot_args *args)
+{
+	struct stack *stack = &cut->stack;
+	dev_t lower = stack->link_info.blk.lower, dev;
+	int err;
+
+	err = frozen_suspend(cut->frozen, stack->dm_name);
+	at_step("origin-suspended");
+	if (!err)
+		err = dm_make_read_only(
+			cut->dm, snapshot_uuid(stack, args->name),
+			strf("0 %llu snapshot %u:%u %s PO %llu",
+			     table_length(stack->dm.targets), major(lower),
+			     minor(lower), cut->store, args->chunk),
+			&dev);
+	cut->made = !err;
+	at_step("snapshot-made");
+	err |= frozen_resume(cut->frozen, stack->dm_name);
+	return err;
+}
+
+static int take_out(struct cut *cut, const char *name);
+
+static void undo(struct cut *cut, const struct snapshot_args *args)
+{
+	const struct stack_args stack_args = {
+		.device = cut->stack.device,
+		.name = SNAPSHOT_STACK,
+	};
+
+	if (cut->made)
+		take_out(cut, args->name);
+	if (cut->fresh)
+		stack_remove_quietly(&stack_args);
+}
+
+static void create_print(const json_t *result)
+{
+	json_t *snapshot;
+	size_t i;
+
+	for (i = 0; (snapshot = json_element(result, "snapshots", i)); i++)
+		printf("%s: %s is as it was, until removed\n",
+		       json_text(snapshot, "device", "?"),
+		       json_text(snapshot, "path", "?"));
+}
+
+static int cut_all(struct cut *cuts, const struct snapshot_args *args)
+{
+	unsigned int nr = args->nr_devices;
+	int err = BIOCTL_OK;
+
+	for (unsigned int i = 0; !err && i < nr; i++)
+		err = freeze_device(cuts[i].stack.dev, cuts[i].stack.device,
+				    &cuts[i].frozen);
+	at_step("cut");
+	for (unsigned int i = 0; !err && i < nr; i++)
+		err = make(&cuts[i], args);
+	for (unsigned int i = nr; i--;)
+		err |= thaw_filesystems(cuts[i].frozen, cuts[i].stack.device);
+	return err;
+}
+
+static int create(const struct snapshot_args *args)
+{
+	unsigned int nr = args->nr_devices;
+	struct cut *cuts = xalloc(nr, sizeof(*cuts));
+	json_t *list = json_array();
+	int err = BIOCTL_OK;
+
+	hold_signals();
+	for (unsigned int i = 0; !err && i < nr; i++)
+		err = prepare(&cuts[i], args, i);
+	at_step("prepared");
+	if (!err)
+		err = cut_all(cuts, args);
+	for (unsigned int i = 0; i < nr; i++) {
+		if (cuts[i].store_fd >= 0)
+			close(cuts[i].store_fd);
+		if (err)
+			undo(&cuts[i], args);
+		else
+			json_array_append_new(
+				list,
+				json_pack("{s:s, s:s, s:s}", "device",
+					  cuts[i].stack.device, "name",
+					  args->name, "path",
+					  strf("/dev/mapper/%s", cuts[i].dm)));
+	}
+	if (!err)
+		emit(json_pack("{s:o}", "snapshots", list), create_print);
+	return err;
+}
+
+/* Without the origin in the way: it would go on copying for it. */
+static int take_out(struct cut *cut, const char *name)
+{
+	struct stack *stack = &cut->stack;
+	char *dm = snapshot_dm(stack, name);
+	int err = BIOCTL_OK;
+
+	if (!stack->dm.live)
+		return dm_remove(dm, 5);
+	/* Nothing is frozen here; it is for the guard that comes with it. */
+	err = guard_only(stack->device, &cut->frozen);
+	if (!err)
+		err = frozen_suspend(cut->frozen, stack->dm_name);
+	at_step("origin-suspended-out");
+	if (!err)
+		err = dm_remove(dm, 5);
+	return thaw_filesystems(cut->frozen, stack->device) | err;
+}
+
+static json_t *snapshot_json(const char *dm_name, const struct dm_state *dm)
+{
+	unsigned long long used = 0, total = 0, metadata = 0, length = 0;
+	char *key = strf("%s", dm->uuid + strlen(SNAPSHOT_UUID));
+	char *name = strchr(key, '.');
+	char word[32] = "", *state = "valid";
+
+	if (name)
+		*name++ = '\0';
+	sscanf(dm->status, "%*u %llu snapshot %31s", &length, word);
+	if (sscanf(dm->status, "%*u %*u snapshot %llu/%llu %llu", &used, &total,
+		   &metadata) < 2)
+		state = !strcmp(word, "Overflow") ? "overflow" : "invalid";
+	return json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:b}", "device",
+			 json_string_or_null(device_path(key)), "name",
+			 json_string_or_null(name), "path",
+			 strf("/dev/mapper/%s", dm_name), "state", state,
+			 "used_sectors", (json_int_t)used, "store_sectors",
+			 (json_int_t)total, "sectors", (json_int_t)length,
+			 "open", dm->open > 0);
+}
+
+static void list_print(const json_t *result)
+{
+	json_t *entry;
+	size_t i;
+
+	for (i = 0; (entry = json_element(result, "snapshots", i)); i++) {
+		json_int_t used = json_int(entry, "used_sectors");
+		json_int_t total = json_int(entry, "store_sectors");
+		const char *state = json_text(entry, "state", "?");
+
+		printf("%s %s: %s", json_text(entry, "device", "?"),
+		       json_text(entry, "name", "?"),
+		       json_text(entry, "path", "?"));
+		if (!strcmp(state, "valid"))
+			printf(", %.1f%% of the store is used (%lld of %lld "
+			       "MiB)\n",
+			       total ? 100.0 * used / total : 0.0,
+			       (long long)used / 2048, (long long)total / 2048);
+		else
+			printf(", %s: its store was full, and what it held is "
+			       "lost; the device is not affected\n",
+			       state);
+	}
+}
+
+/* Those of the devices that were named, or all. */
+static int list(const struct snapshot_args *args)
+{
+	char **names = dm_names(SNAPSHOT_UUID);
+	json_t *found = json_array();
+
+	for (; *names; names++) {
+		struct dm_state dm;
+		bool wanted = !args->nr_devices;
+		json_t *entry;
+
+		if (dm_find(*names, &dm) || !dm.exists)
+			continue;
+		entry = snapshot_json(*names, &dm);
+		for (unsigned int i = 0; i < args->nr_devices; i++) {
+			if (!strcmp(json_text(entry, "device", ""),
+				    device_path(args->devices[i])))
+				wanted = true;
+		}
+		if (wanted)
+			json_array_append_new(found, entry);
+	}
+	emit(json_pack("{s:o}", "snapshots", found), list_print);
+	return BIOCTL_OK;
+}
+
+static unsigned int nr_snapshots(const struct stack *stack)
+{
+	char **names = dm_names(strf(SNAPSHOT_UUID "%s.", stack->key));
+	unsigned int nr = 0;
+
+	while (names[nr])
+		nr++;
+	return nr;
+}
+
+static void remove_print(const json_t *result)
+{
+	printf("%s: snapshot %s is removed\n", json_text(result, "device", "?"),
+	       json_text(result, "name", "?"));
+}
+
+/* With the last one the origin goes, too. */
+static int remove_one(const struct snapshot_args *args, const char *device)
+{
+	const struct stack_args stack_args = {
+		.device = device,
+		.name = SNAPSHOT_STACK,
+	};
+	struct cut cut = {};
+	struct dm_state dm;
+	int err;
+
+	err = stack_find(&cut.stack, device, SNAPSHOT_STACK);
+	if (!err)
+		err = dm_find(snapshot_dm(&cut.stack, args->name), &dm);
+	if (err)
+		return err;
+	if (!dm.exists &&
+	    (!stack_is_there(&cut.stack) || nr_snapshots(&cut.stack)))
+		return failed(.op = OP_SNAPSHOT, .what = args->name,
+			      .device = device, .err = ENOENT,
+			      .cause = "there is no such snapshot",
+			      .next = "see 'bioctl snapshot list'");
+	hold_signals();
+	if (dm.open)
+		return failed(.op = OP_SNAPSHOT, .what = args->name,
+			      .device = device, .err = EBUSY,
+			      .cause = "the snapshot is mounted, or open",
+			      .next = "unmount it");
+	if (dm.exists)
+		err = take_out(&cut, args->name);
+	if (!err && !nr_snapshots(&cut.stack))
+		err = stack_remove_quietly(&stack_args);
+	if (!err)
+		emit(json_pack("{s:s, s:s}", "device", cut.stack.device, "name",
+			       args->name),
+		     remove_print);
+	return err;
+}
+
+static int remove_all(const struct snapshot_args *args)
+{
+	int err = BIOCTL_OK;
+
+	for (unsigned int i = 0; i < args->nr_devices; i++)
+		err |= remove_one(args, args->devices[i]);
+	return err;
+}
+
+static int run(void *input)
+{
+	const struct snapshot_args *args = input;
+	int err;
+
+	err = kernel_check();
+	if (err)
+		return err;
+	if (!strcmp(args->verb, "list") || !strcmp(args->verb, "status"))
+		return list(args);
+	if (pin_lock() < 0)
+		return BIOCTL_FAILED;
+	return strcmp(args->verb, "create") ? remove_all(args) : create(args);
+}
+
+enum snapshot_key {
+	KEY_STORE = 0x800,
+	KEY_NAME,
+	KEY_SIZE,
+	KEY_CHUNK,
+	KEY_FORCE,
+};
+
+static void parse_word(struct snapshot_args *args, char *arg,
+		       struct argp_state *state)
+{
+	if (args->verb) {
+		list_add(&args->devices, &args->nr_devices, arg);
+		return;
+	}
+	args->verb = arg;
+	if (strcmp(arg, "create") && strcmp(arg, "remove") &&
+	    strcmp(arg, "list") && strcmp(arg, "status"))
+		argp_error(state,
+			   "'%s' is none of create, list, status, remove", arg);
+}
+
+static void parse_end(struct snapshot_args *args, struct argp_state *state)
+{
+	bool is_create = args->verb && !strcmp(args->verb, "create");
+	bool lists = args->verb && (!strcmp(args->verb, "list") ||
+				    !strcmp(args->verb, "status"));
+
+	if (!args->verb)
+		argp_error(state, "one of create, list, status, remove is "
+				  "missing");
+	else if (!lists && !args->nr_devices)
+		argp_error(state, "DEVICE is missing");
+	else if (is_create && args->nr_stores != args->nr_devices)
+		argp_error(state, "as many --store as devices are needed");
+	else if (!is_create && (args->nr_stores || args->size || args->force))
+		argp_error(state, "only create takes --store, --size, --chunk "
+				  "and --force");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct snapshot_args *args = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		args->name = "snap";
+		args->chunk = 16;
+		return 0;
+	case KEY_STORE:
+		list_add(&args->stores, &args->nr_stores, arg);
+		return 0;
+	case KEY_NAME:
+		if (strpbrk(arg, "./") || !*arg)
+			argp_error(state, "--name: '%s' has dots or slashes",
+				   arg);
+		args->name = arg;
+		return 0;
+	case KEY_SIZE:
+		if (!parse_u64(arg, &args->size) || !args->size)
+			argp_error(state, "--size: '%s' is no number of MiB",
+				   arg);
+		return 0;
+	case KEY_CHUNK:
+		if (!parse_u64(arg, &args->chunk) || args->chunk < 8 ||
+		    args->chunk & (args->chunk - 1))
+			argp_error(state,
+				   "--chunk: '%s' is no power of two "
+				   "from 8 on",
+				   arg);
+		return 0;
+	case KEY_FORCE:
+		args->force = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		parse_word(args, arg, state);
+		return 0;
+	case ARGP_KEY_END:
+		parse_end(args, state);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_option options[] = {
+	{ "store", KEY_STORE, "DEVICE|FILE", 0,
+	  "Where blocks go before they are overwritten; one for each DEVICE, in "
+	  "that order",
+	  0 },
+	{ "size", KEY_SIZE, "MIB", 0, "Make FILE, of that size", 0 },
+	{ "name", KEY_NAME, "NAME", 0,
+	  "Of the snapshot: it will be /dev/mapper/DEVICE-NAME (the default is "
+	  "snap)",
+	  0 },
+	{ "chunk", KEY_CHUNK, "SECTORS", 0,
+	  "What is copied at a time (the default is 16)", 0 },
+	{ "force", KEY_FORCE, NULL, 0, "Overwrite what the store holds", 0 },
+	{}
+};
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.args_doc = "create DEVICE... --store STORE...\n"
+		    "list [DEVICE...]\n"
+		    "status [DEVICE...]\n"
+		    "remove DEVICE...",
+	.doc = "Snapshots of devices in use, read-only devices to mount or copy. "
+	       "What is mounted is frozen for a moment; several devices are one "
+	       "consistent cut.",
+	.children = common_children,
+};
+
+const struct command cmd_snapshot = {
+	.name = "snapshot",
+	.doc = "keep a device in use as it is now",
+	.argp = &argp,
+	.args_size = sizeof(struct snapshot_args),
+	.run = run,
+};

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+
+DESCRIPTION="Snapshots of a mounted device mount, equal what was there at the cut, and leave the device alone, also when their store is full."
+REQUIRES="cmd:jq cmd:fio cmd:dmsetup cmd:mkfs.ext4"
+TIMEOUT=500
+
+. "$BLKI_ROOT/tests/lib/lower.sh"
+
+# snapshot NAME STORE DEVICE [OPTION...]
+snapshot() {
+	undo_with bioctl snapshot remove "$3" --name "$1"
+	bioctl snapshot create "$3" --store "$2" --name "$1" "${@:4}"
+}
+
+# snapshot_is NAME: its state
+snapshot_is() {
+	query ".snapshots[] | select(.name == \"$1\") | .state" snapshot list
+}
+
+# Contents of a directory, in a line
+sums() {
+	(cd "$1" && find . -name 'data*' -type f -print0 | sort -z |
+		xargs -0 md5sum | md5sum)
+}
+
+# fill DIR SEED: the same files for the same seed
+fill() {
+	local n
+
+	for n in 1 2 3 4; do
+		head -c 1M /dev/zero | openssl enc -aes-128-ctr -nosalt \
+			-pass "pass:$2$n" -pbkdf2 >"$1/data$n"
+	done
+	rm -f "$1/data-$2"
+	echo "$2" >"$1/data-only-$2"
+}
+
+# equals NAME DIR SUMS
+equals() {
+	local dir
+
+	dir=$(new_mount "$2" -o ro)
+	expect_eq "$1: the snapshot is as it was" "$(sums "$dir")" "$3"
+	must umount "$dir"
+}
+
+of_one_device() {
+	local dev=$1 dir=$2 control=$3 first second
+
+	fill "$dir" one
+	fill "$control" one
+	sync -f "$dir"
+	first=$(sums "$dir")
+	ok "a snapshot" snapshot first "$STORE" "$dev"
+	fill "$dir" two
+	fill "$control" two
+	sync -f "$dir"
+	second=$(sums "$dir")
+	ok "another one, in a file" snapshot second "$TMP/store" "$dev" --size 64
+	fill "$dir" three
+	fill "$control" three
+	sync -f "$dir"
+	ok "fio runs" load_runs
+	equals "first" "/dev/mapper/$KEY-first" "$first"
+	equals "second" "/dev/mapper/$KEY-second" "$second"
+	expect_fail "a snapshot is read-only" \
+		write_sector "/dev/mapper/$KEY-first" 0
+	expect_eq "list: first" "$(snapshot_is first)" valid
+	expect_num "list: the store is used" "$(query \
+		'.snapshots[] | select(.name == "first") | .used_sectors' \
+		snapshot list)" -gt 2048
+	ok "remove the first" bioctl snapshot remove "$dev" --name first
+	equals "second, alone" "/dev/mapper/$KEY-second" "$second"
+	ok "remove the other" bioctl snapshot remove "$dev" --name second
+	expect_no_stack "removed" "$dev"
+	expect_eq "the device equals the control copy" "$(sums "$dir")" \
+		"$(sums "$control")"
+}
+
+full_store() {
+	local dev=$1 dir=$2
+
+	ok "a small store" snapshot small "$TMP/small" "$dev" --size 2
+	must dd if=/dev/urandom of="$dir/data1" bs=1M count=20 conv=fsync \
+		status=none
+	expect_eq "the snapshot is lost" "$(snapshot_is small)" invalid
+	ok "and list says why" sh -c \
+		"bioctl snapshot list | grep -q 'store was full'"
+	ok "the device works" dd if=/dev/zero of="$dir/data2" bs=1M count=4 \
+		conv=fsync status=none
+	ok "remove it" bioctl snapshot remove "$dev" --name small
+	expect_no_stack "lost one removed" "$dev"
+}
+
+refused() {
+	local dev=$1 dir=$2
+
+	expect_refused "a store on the device itself" null "on the device" \
+		snapshot create "$dev" --store "$dir/store" --size 16
+	ok "it is not made" test ! -e "$dir/store"
+	expect_refused "a store with something on it" null "it holds ext4" \
+		snapshot create "$dev" --store "$TAKEN"
+	expect_no_stack "refused" "$dev"
+}
+
+test_run() {
+	local dev dir control
+
+	dev=$(disk 0)
+	KEY=${dev##*/}
+	STORE=$(disk 1)
+	TAKEN=$(new_null_blk)
+	must mkfs.ext4 -q "$TAKEN"
+	must mkfs.ext4 -q "$dev"
+	dir=$(new_mount "$dev")
+	control=$TMP/control
+	mkdir "$control"
+	refused "$dev" "$dir"
+	start_load "$dir/file" 60 --fsync=8 --size=8M
+	of_one_device "$dev" "$dir" "$control"
+	expect_verified "fio verifies"
+	full_store "$dev" "$dir"
+	must umount "$dir"
+	ok "the filesystem is clean" e2fsck -fn "$dev"
+}
