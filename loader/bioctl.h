@@ -55,7 +55,7 @@ int bioctl_main(int argc, char **argv);
 
 /* One per verb's file. */
 extern const struct command cmd_attach, cmd_detach, cmd_replace, cmd_list,
-	cmd_stats, cmd_target, cmd_stack, cmd_snapshot, cmd_verify,
+	cmd_stats, cmd_target, cmd_stack, cmd_snapshot, cmd_migrate, cmd_verify,
 	cmd_test, cmd_events, cmd_features, cmd_help;
 
 /* util.c */

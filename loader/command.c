@@ -14,7 +14,7 @@ struct settings settings;
 
 static const struct command *const commands[] = {
 	&cmd_attach, &cmd_detach, &cmd_replace,	 &cmd_list,    &cmd_stats,
-	&cmd_target, &cmd_stack,  &cmd_snapshot, &cmd_verify,
+	&cmd_target, &cmd_stack,  &cmd_snapshot, &cmd_migrate, &cmd_verify,
 	&cmd_test,   &cmd_events, &cmd_features, &cmd_help,    NULL,
 };
 

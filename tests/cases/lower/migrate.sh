@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+
+DESCRIPTION="A mounted device moves to another disk while it is written; it can be stopped, gone on with, cancelled; in the end all I/O is there."
+REQUIRES="cmd:jq cmd:fio cmd:dmsetup cmd:mkfs.ext4"
+TIMEOUT=500
+
+. "$BLKI_ROOT/tests/lib/lower.sh"
+
+# migrate_state: of the stack
+migrate_state() {
+	query '.stacks[0].state' stack status "$DEV" --name migrate
+}
+
+# written DEVICE: sectors; a flush counts as a write of none
+written() {
+	block_stat "$1" 7
+}
+
+refused() {
+	local small taken
+
+	small=$(new_null_blk size=16)
+	taken=$(new_null_blk size=400)
+	must mkfs.ext4 -q "$taken"
+	expect_refused "a target that is too small" null "sectors" \
+		migrate "$DEV" "$small"
+	expect_refused "a target with something on it" null "holds ext4" \
+		migrate "$DEV" "$taken"
+	expect_no_stack "refused" "$DEV"
+}
+
+interrupted() {
+	bioctl -j migrate "$DEV" "$TARGET" --rate 2 --force >"$TMP/first" 2>&1 &
+	MIGRATION=$!
+	must wait_for 30 is_copying
+	kill -INT "$MIGRATION"
+	wait "$MIGRATION" || true
+	expect_eq "stopped: it says so" "$(jq -r .error.errno "$TMP/first")" \
+		EINTR
+	expect_eq "stopped: the kernel goes on" "$(migrate_state)" inserted
+	ok "cancel" bioctl migrate "$DEV" --cancel
+	expect_no_stack "cancelled" "$DEV"
+	ok "fio runs" load_runs
+}
+
+is_copying() {
+	[ "$(migrate_state)" = inserted ]
+}
+
+test_run() {
+	local dir before
+
+	DEV=$(disk 0)
+	TARGET=$(disk 1)
+	must mkfs.ext4 -q "$DEV"
+	dir=$(new_mount "$DEV")
+	refused
+	start_load "$dir/file" 60 --fsync=8 --size=8M
+	undo_with bioctl stack remove "$DEV" --name migrate --force
+	interrupted
+	ok "killed while it copies" killed_while_copying
+	ok "the same again goes on" bioctl migrate "$DEV" "$TARGET" --verify \
+		--force
+	ok "fio runs" load_runs
+	before=$(written "$DEV")
+	must dd if=/dev/urandom of="$dir/probe" bs=1M count=4 conv=fsync \
+		status=none
+	expect_eq "nothing is written to the source" "$(written "$DEV")" \
+		"$before"
+	expect_verified "fio verifies"
+	expect_refused "it cannot be taken out by mistake" null "changed there" \
+		stack remove "$DEV" --name migrate
+	before=$(md5sum <"$dir/probe")
+	must umount "$dir"
+	ok "the target is clean" e2fsck -fn "$TARGET"
+	ok "take it out" bioctl stack remove "$DEV" --name migrate --force
+	dir=$(new_mount "$TARGET")
+	expect_eq "the target has the file" "$(md5sum <"$dir/probe")" "$before"
+}
+
+killed_while_copying() {
+	local rc=0
+
+	BIOCTL_STOP_AT=copying bioctl migrate "$DEV" "$TARGET" --force \
+		>/dev/null 2>&1 || rc=$?
+	[ "$rc" -eq 137 ]
+}
