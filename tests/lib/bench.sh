@@ -152,6 +152,32 @@ row_stacked() {
 	done
 }
 
+# row_lower: of the lower device itself, beside a program
+row_lower() {
+	local kind dev
+
+	for kind in $KINDS; do
+		dev=${BENCH[$kind]}
+		must bioctl attach "$dev" stack --lower >/dev/null
+		wait_device "$dev-lower"
+		row_on lower "$kind" "$dev-lower"
+		must bioctl detach "$dev" stack >/dev/null
+	done
+}
+
+# row_inserted NAME TABLE [OPTION...]: of the device, with a stack below it
+row_inserted() {
+	local name=$1 table=$2 kind
+
+	shift 2
+	for kind in $KINDS; do
+		must bioctl stack insert "${BENCH[$kind]}" --table "$table" \
+			"$@" >/dev/null
+		row_on "$name" "$kind" "${BENCH[$kind]}"
+		must bioctl stack remove "${BENCH[$kind]}" >/dev/null
+	done
+}
+
 bench_trace_is_ready() {
 	grep -q ready "$TMP/trace.out"
 }

@@ -24,6 +24,10 @@ main_rows() {
 	row_of split split
 	row_of split-apart split_apart
 	row_stacked dm-linear "linear DISK 0"
+	row_lower
+	row_inserted inserted-dm-linear "linear @lower 0"
+	# What the policy lets pass beside a stack
+	row_inserted beside-a-stack "linear @lower 0" --set first=0xffffffff
 	row_traced tp_btf
 }
 

@@ -18,6 +18,8 @@ rows() {
 	row_redirected redirect redirect one_target 0
 	row_of split split
 	row_of split-apart split_apart
+	row_lower
+	row_inserted inserted-dm-linear "linear @lower 0"
 	# By its index, not range by range
 	row_of_policy protect-1000 protect --set "ranges=$(ranges 1000)"
 }
