@@ -60,6 +60,10 @@ json_t *stack_list_json(void);
 /* stack_check.c */
 int stack_check_top(const struct stack *stack, const char *top);
 
+/* stack_cache.c */
+int stack_check_clean(const struct stack *stack);
+int stack_write_back(const struct stack *stack, const char *message);
+
 /* stack_change.c */
 int stack_insert(const struct stack_args *args);
 int stack_remove(const struct stack_args *args);

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -97,43 +98,6 @@ int stack_set_top(const struct stack *stack, const char *top)
 	return BIOCTL_OK;
 }
 
-/*
- * dm-writecache keeps what it has not written back. @status of a dm-cache says
- * how much it has: its 12th word behind the target's name.
- */
-static int write_back(const struct stack *stack)
-{
-	char *lines, *line, *save;
-	int err = BIOCTL_OK;
-
-	if (!stack->dm.live)
-		return err;
-	lines = strf("%s", stack->dm.status);
-	for (line = strtok_r(lines, "\n", &save); line && !err;
-	     line = strtok_r(NULL, "\n", &save)) {
-		unsigned long long dirty;
-
-		if (strstr(line, " writecache "))
-			err = dm_message(stack->dm_name, "flush");
-		else if (sscanf(line,
-				"%*u %*u cache %*s %*s %*s %*s %*s %*s %*s "
-				"%*s %*s %*s %llu",
-				&dirty) == 1 &&
-			 dirty)
-			err = failed(.op = OP_STACK, .what = stack->name,
-				     .device = stack->device,
-				     .cause = strf("%llu blocks of the cache "
-						   "are not written back",
-						   dirty),
-				     .next = "load its table with the policy "
-					     "cleaner, wait until 'dmsetup "
-					     "status' has 0 dirty blocks, then "
-					     "try again");
-	}
-	free(lines);
-	return err;
-}
-
 /* One change, with nothing on its way. */
 static int exchange(const struct stack *stack, const char *top,
 		    struct frozen **frozen, json_t **covered)
@@ -145,10 +109,7 @@ static int exchange(const struct stack *stack, const char *top,
 		return err;
 	*covered = frozen_json(*frozen);
 	at_step(top ? "frozen" : "frozen-out");
-	if (!top)
-		err = write_back(stack);
-	if (!err)
-		err = stack_set_top(stack, top);
+	err = stack_set_top(stack, top);
 	at_step(top ? "switched" : "switched-out");
 	if (!err)
 		err = stack_barrier(stack);
@@ -195,22 +156,39 @@ static int put_in_use(const struct stack *stack, const char *top,
 	return thaw_filesystems(frozen, stack->device) | err;
 }
 
+/*
+ * Suspended, it takes nothing in any more, and what it has not written back is
+ * known. The table is loaded then: before, whoever resumes would put it in.
+ */
+static int pass_on_suspended(const struct stack *stack, struct frozen *frozen)
+{
+	int err = frozen_suspend(frozen, stack->dm_name);
+
+	if (err)
+		return err;
+	at_step("suspended-out");
+	err = stack_check_clean(stack);
+	if (!err)
+		err = dm_load(stack->dm_name, pass_table(stack));
+	return frozen_resume(frozen, stack->dm_name) | err;
+}
+
 static int pass_on(const struct stack *stack, json_t **covered)
 {
 	struct frozen *frozen;
 	int err;
 
-	err = dm_load(stack->dm_name, pass_table(stack));
-	if (err)
-		return err;
-	err = freeze_device(stack->dev, stack->device, &frozen);
+	/* Most of it now: little is left for when all stands still. */
+	err = stack_write_back(stack, "flush");
+	if (!err)
+		err = freeze_device(stack->dev, stack->device, &frozen);
 	if (err)
 		return err;
 	*covered = frozen_json(frozen);
 	at_step("frozen-out");
-	err = write_back(stack);
+	err = stack_write_back(stack, "flush_on_suspend");
 	if (!err)
-		err = swap_table(stack, frozen);
+		err = pass_on_suspended(stack, frozen);
 	at_step("swapped-out");
 	return thaw_filesystems(frozen, stack->device) | err;
 }
@@ -431,7 +409,7 @@ static int take_away(const struct stack_args *args, char **device,
 	int err;
 
 	*covered = NULL;
-
+	*gap = false;
 	err = stack_find(&stack, args->device, name);
 	if (err)
 		return err;
@@ -454,10 +432,7 @@ static int take_away(const struct stack_args *args, char **device,
 	if (!stack.top || stack.link_info.blk.flags & BPF_BLK_LINK_DEFUNCT) {
 		err = stack.map >= 0 ? stack_set_top(&stack, NULL) : BIOCTL_OK;
 	} else if (stack.dm.live) {
-		/* Most of it now: little is left for when all stands still. */
-		err = write_back(&stack);
-		if (!err)
-			err = pass_on(&stack, covered);
+		err = pass_on(&stack, covered);
 		if (!err)
 			err = stack_set_top(&stack, NULL);
 		if (!err)
@@ -487,7 +462,7 @@ int stack_remove_quietly(const struct stack_args *args)
 int stack_remove(const struct stack_args *args)
 {
 	json_t *covered;
-	bool gap = false;
+	bool gap;
 	char *device;
 	int err;
 

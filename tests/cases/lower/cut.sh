@@ -40,6 +40,7 @@ starts() {
 test_run() {
 	local a b one two round writer
 
+	hold_gate
 	a=$(disk 0)
 	b=$(disk 1)
 	must mkfs.ext4 -q "$a"

@@ -44,6 +44,7 @@ below_fs() {
 test_run() {
 	local disk part
 
+	hold_gate
 	disk=$(disk 0)
 	below_fs "virtio" ext4 "$disk" 20
 	wipe_disk "$disk"

@@ -10,8 +10,8 @@ TIMEOUT=400
 # STEP:STATE: where insert is killed, and what is there then
 INSERT=(attached:empty built:built switched:built frozen:built
 	suspended:inserted swapped:inserted inserted:inserted)
-REMOVE=(frozen-out:inserted swapped-out:inserted switched-out:built
-	removed:empty detached:defunct)
+REMOVE=(frozen-out:inserted suspended-out:inserted swapped-out:inserted
+	switched-out:built removed:empty detached:defunct)
 
 writes() {
 	timeout "$(scaled 20)" dd if=/dev/zero of="$1/probe" bs=4k count=4 \
@@ -30,6 +30,7 @@ killed() {
 test_run() {
 	local dev dir entry step state
 
+	hold_gate
 	dev=$(disk 0)
 	must mkfs.ext4 -q "$dev"
 	dir=$(new_mount "$dev")

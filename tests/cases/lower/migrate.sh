@@ -51,6 +51,7 @@ is_copying() {
 test_run() {
 	local dir before
 
+	hold_gate
 	DEV=$(disk 0)
 	TARGET=$(disk 1)
 	must mkfs.ext4 -q "$DEV"

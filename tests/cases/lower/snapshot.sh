@@ -107,6 +107,7 @@ refused() {
 test_run() {
 	local dev dir control
 
+	hold_gate
 	dev=$(disk 0)
 	KEY=${dev##*/}
 	STORE=$(disk 1)

@@ -26,6 +26,7 @@ raid1() {
 test_run() {
 	local dir size two three
 
+	hold_gate
 	DEV=$(disk 0)
 	two=$(disk 1)
 	three=$(new_null_blk size=64)
