@@ -309,38 +309,23 @@ blk_interposer_submit_redirect(struct bpf_bio_kern *ctx)
 	return BLK_INTERPOSER_REDIRECTED;
 }
 
-/**
- * __blk_interposer_submit - blk_interposer_submit() behind the gate
- * @bio: bio whose device, or its disk, has programs or dirty targets
- * @bdev: bi_bdev of @bio
- *
- * Context: process context, may sleep.
- * Return: as blk_interposer_submit().
+/*
+ * The hot path, of a whole disk (@partno is 0) or a partition's bio.
+ * @bdev: whose programs are asked
  */
-enum blk_interposer_action __blk_interposer_submit(struct bio *bio,
-						   struct block_device *bdev)
+static __always_inline enum blk_interposer_action
+blk_interposer_submit_to(struct bio *bio, struct block_device *bdev, u8 partno)
 {
 	struct bpf_bio_kern ctx __uninitialized;
 	const struct blk_interposer_slot *slot;
+	enum blk_interposer_action action = BLK_INTERPOSER_CONTINUE;
 	struct blk_interposer_list *list;
 	u64 nr_sectors;
 	u32 state;
 
 	/* Or a verdict and what was touched would not be apart. */
 	BUILD_BUG_ON(((union bpf_bio_touched){ .verdict = 0xff }).any != 0xff);
-	/* One of a lower device has no mark, or finds its way there. */
-	if (bio_flagged(bio, BIO_INTERPOSED))
-		return BLK_INTERPOSER_CONTINUE;
-	blk_interposer_fill_zeroes(&ctx.uctx);
-	if (unlikely(atomic_read(&bdev->__bd_flags) &
-		     (BD_PARTNO | BD_LOWER))) {
-		if (bdev_test_flag(bdev, BD_LOWER))
-			return blk_interposer_to_original(bio, bdev);
-		ctx.uctx.partno = bdev_partno(bdev);
-		/* Read again: a register that keeps it costs all others. */
-		if (READ_ONCE(bio->bi_flags) & BIT(BIO_REMAPPED))
-			bdev = bdev_whole(bdev);
-	}
+	blk_interposer_fill_partno(&ctx.uctx, partno);
 	/* What uses a run context and waits for I/O would lose it below. */
 	if (unlikely(!blk_interposer_fill_plain(&ctx.uctx, bio) ||
 		     current->bpf_ctx) ||
@@ -351,7 +336,7 @@ enum blk_interposer_action __blk_interposer_submit(struct bio *bio,
 	list = rcu_dereference(bdev->bd_interposer_list);
 	if (unlikely(!list)) {
 		rcu_read_unlock();
-		return BLK_INTERPOSER_CONTINUE;
+		goto out;
 	}
 	ctx.bio = bio;
 	nr_sectors = ctx.uctx.nr_sectors;
@@ -380,5 +365,45 @@ enum blk_interposer_action __blk_interposer_submit(struct bio *bio,
 	rcu_read_unlock();
 	/* From memory: a register for it would have to be saved. */
 	bio_set_interposed(ctx.bio);
-	return BLK_INTERPOSER_CONTINUE;
+out:
+	/* Or the compiler keeps a 0 it has seen before, in one more register. */
+	OPTIMIZER_HIDE_VAR(action);
+	return action;
+}
+
+/* Not inline: bios of whole disks would pay for it. */
+static noinline enum blk_interposer_action
+blk_interposer_submit_part(struct bio *bio, struct block_device *bdev)
+{
+	u8 partno = bdev_partno(bdev);
+
+	if (bio_flagged(bio, BIO_REMAPPED))
+		bdev = bdev_whole(bdev);
+	return blk_interposer_submit_to(bio, bdev, partno);
+}
+
+/**
+ * __blk_interposer_submit - blk_interposer_submit() behind the gate
+ * @bio: bio whose device, or its disk, has programs or dirty targets, or is a
+ *	lower device
+ * @bdev: bi_bdev of @bio
+ *
+ * Context: process context, may sleep.
+ * Return: as blk_interposer_submit().
+ */
+enum blk_interposer_action __blk_interposer_submit(struct bio *bio,
+						   struct block_device *bdev)
+{
+	u32 flags;
+
+	/* One of a lower device has no mark, or finds its way there. */
+	if (bio_flagged(bio, BIO_INTERPOSED))
+		return BLK_INTERPOSER_CONTINUE;
+	flags = atomic_read(&bdev->__bd_flags);
+	if (unlikely(flags & (BD_PARTNO | BD_LOWER))) {
+		if (flags & BD_LOWER)
+			return blk_interposer_to_original(bio, bdev);
+		return blk_interposer_submit_part(bio, bdev);
+	}
+	return blk_interposer_submit_to(bio, bdev, 0);
 }

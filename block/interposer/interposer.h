@@ -455,6 +455,16 @@ bool blk_interposer_whole_blocks(struct bio *bio, struct block_device *from,
 				 struct block_device *to);
 
 /*
+ * The owner of a source without a write cache never sends flushes.
+ * submit_bio_noacct() takes the flag away again where the target has none either.
+ */
+static __always_inline bool
+blk_interposer_needs_fua(struct block_device *from, struct block_device *to)
+{
+	return bdev_write_cache(to) && !bdev_write_cache(from);
+}
+
+/*
  * redirect.c: enum bpf_bio_refusal with the status to complete the bio with,
  * or a negative value if it was done.
  */

@@ -11,7 +11,8 @@
  * submits it to the lower device. A partition's lower device is below the
  * partition's programs; those of the disk are still met.
  *
- * Lifetime: a link with BPF_F_BLK_LOWER makes it and takes it away. Whoever has
+ * Lifetime: a link with BPF_F_BLK_LOWER makes it and takes it away (bd_original
+ * of its block_device is NULL then). Whoever has
  * it open by then finds a device that fails all I/O: to go on below a stack that
  * is not asked any more would mix what the stack has not written yet with what
  * is newer. BPF_LINK_DETACH refuses that. The original stays open, unclaimed,
@@ -32,7 +33,6 @@
 /**
  * struct blk_interposer_lower - a lower device
  * @bdev: the original
- * @dead: it fails all I/O and cannot be opened
  * @disk: the lower disk
  * @file: keeps the original open
  * @holders: directory of the original in sysfs, where @disk is shown
@@ -43,7 +43,6 @@
  */
 struct blk_interposer_lower {
 	struct block_device *bdev;
-	bool dead;
 	struct gendisk *disk;
 	struct file *file;
 	struct kobject *holders;
@@ -55,6 +54,25 @@ struct blk_interposer_lower {
 
 static LIST_HEAD(blk_interposer_lowers);
 static DEFINE_MUTEX(blk_interposer_lowers_lock);
+
+/* Of a cgroup, or something special: what bio_set_dev() is for. */
+static noinline __cold enum blk_interposer_action
+blk_interposer_lower_slow(struct bio *bio, struct block_device *bdev)
+{
+	struct block_device *original = READ_ONCE(bdev->bd_original);
+	int group = op_stat_group(bio_op(bio));
+
+	if (unlikely(!original))
+		return blk_interposer_complete(bio, BLK_STS_IOERR);
+	part_stat_lock();
+	part_stat_inc(bdev, ios[group]);
+	part_stat_add(bdev, sectors[group], bio_sectors(bio));
+	part_stat_unlock();
+	bio_set_dev(bio, original);
+	bio_set_interposed(bio);
+	trace_block_bio_remap(bio, bdev->bd_dev, bio->bi_iter.bi_sector);
+	return BLK_INTERPOSER_LOWERED;
+}
 
 /**
  * blk_interposer_to_original - a bio of a lower device becomes the original's
@@ -68,28 +86,26 @@ static DEFINE_MUTEX(blk_interposer_lowers_lock);
 enum blk_interposer_action
 blk_interposer_to_original(struct bio *bio, struct block_device *bdev)
 {
-	struct blk_interposer_lower *lower = bdev->bd_disk->private_data;
-	int group = op_stat_group(bio_op(bio));
+	struct block_device *original = READ_ONCE(bdev->bd_original);
+	struct disk_stats __percpu *stats = bdev->bd_stats;
+	struct blkcg_gq *blkg = blk_interposer_blkg(bio);
+	enum req_op op = bio_op(bio);
 
-	if (unlikely(READ_ONCE(lower->dead)))
-		return blk_interposer_complete(bio, BLK_STS_IOERR);
-	/* It has no partitions to be added up. */
-	part_stat_lock();
-	__part_stat_add(bdev, ios[group], 1);
-	__part_stat_add(bdev, sectors[group], bio_sectors(bio));
-	part_stat_unlock();
-	blk_interposer_quick_set_dev(bio, bdev, lower->bdev);
+	if (unlikely(!original || op > REQ_OP_WRITE ||
+		     !blk_interposer_is_root(blkg, bdev)) ||
+	    trace_block_bio_remap_enabled())
+		return blk_interposer_lower_slow(bio, bdev);
+	this_cpu_inc(stats->ios[op]);
+	this_cpu_add(stats->sectors[op], bio_sectors(bio));
 	bio_set_interposed(bio);
-	trace_block_bio_remap(bio, bdev->bd_dev, bio->bi_iter.bi_sector);
+	blk_interposer_set_dev_of_root(bio, blkg, original);
 	return BLK_INTERPOSER_LOWERED;
 }
 
 /* As if nothing were there: nobody can open what is about to go. */
 static int blk_interposer_lower_open(struct gendisk *disk, blk_mode_t mode)
 {
-	struct blk_interposer_lower *lower = disk->private_data;
-
-	return READ_ONCE(lower->dead) ? -ENXIO : 0;
+	return READ_ONCE(disk->part0->bd_original) ? 0 : -ENXIO;
 }
 
 /* For a bio that had a mark already, of what was submitted here before. */
@@ -259,7 +275,7 @@ static void blk_interposer_lower_unlink(struct blk_interposer_lower *lower)
 
 static void blk_interposer_lower_die(struct blk_interposer_lower *lower)
 {
-	WRITE_ONCE(lower->dead, true);
+	WRITE_ONCE(lower->disk->part0->bd_original, NULL);
 	blk_mark_disk_dead(lower->disk);
 }
 
@@ -297,7 +313,7 @@ static void blk_interposer_follow_work(struct work_struct *work)
 	list_for_each_entry_safe(lower, next, &blk_interposer_lowers, node) {
 		if (blk_interposer_lower_orphaned(lower->bdev))
 			blk_interposer_lower_del(lower);
-		else if (!lower->dead)
+		else if (lower->disk->part0->bd_original)
 			blk_interposer_lower_update(lower);
 	}
 	mutex_unlock(&blk_interposer_lowers_lock);
@@ -378,6 +394,7 @@ blk_interposer_lower_disk(struct blk_interposer_lower *lower)
 #ifdef CONFIG_BLK_INLINE_ENCRYPTION
 	disk->queue->crypto_profile = bdev_get_queue(bdev)->crypto_profile;
 #endif
+	disk->part0->bd_original = bdev;
 	bdev_set_flag(disk->part0, BD_LOWER);
 	return disk;
 }
@@ -459,7 +476,7 @@ int blk_interposer_lower_close(struct blk_interposer_lower *lower)
 		if (disk_openers(lower->disk))
 			ret = -EBUSY;
 		else
-			WRITE_ONCE(lower->dead, true);
+			WRITE_ONCE(lower->disk->part0->bd_original, NULL);
 		mutex_unlock(&lower->disk->open_mutex);
 	}
 	mutex_unlock(&blk_interposer_lowers_lock);

@@ -43,11 +43,17 @@ blk_interposer_count(struct blk_interposer_stats __percpu *stats, u32 verdict,
  * is behind partno; ioprio and write_hint stand in a bio as they do here, and
  * behind them are reserved bytes and bpf_bio_kern.touched.
  */
-static __always_inline void blk_interposer_fill_zeroes(struct bpf_bio *ctx)
+static __always_inline void blk_interposer_fill_partno(struct bpf_bio *ctx,
+						       u8 partno)
 {
 	BUILD_BUG_ON(offsetof(struct bpf_bio, error) !=
 		     offsetof(struct bpf_bio, partno) + 4);
-	*(u64 *)&ctx->partno = 0;
+#ifdef __LITTLE_ENDIAN
+	*(u64 *)&ctx->partno = partno;
+#else
+	ctx->partno = partno;
+	ctx->error = 0;
+#endif
 }
 
 static __always_inline void blk_interposer_fill_hints(struct bpf_bio *ctx,
@@ -70,7 +76,7 @@ static __always_inline void blk_interposer_fill_hints(struct bpf_bio *ctx,
 
 /*
  * What blk_interposer_fill_ctx() makes of a bio that reads or writes data and
- * has no other flags than these, but for what blk_interposer_fill_zeroes()
+ * has no other flags than these, but for what blk_interposer_fill_partno()
  * has done before.
  */
 static __always_inline bool blk_interposer_fill_plain(struct bpf_bio *ctx,
@@ -112,17 +118,15 @@ blk_interposer_quick_place(const struct bio *bio, struct block_device *to,
 	       !((sector ^ bio->bi_iter.bi_sector) & (PAGE_SECTORS - 1));
 }
 
-/* !bdev_read_only(), without a call, and for a whole disk not twice */
+/* !bdev_read_only() but for GD_READ_ONLY: no call, and for a whole disk not twice */
 static __always_inline bool
 blk_interposer_quick_writable(struct block_device *bdev)
 {
 	u32 flags = atomic_read(&bdev->__bd_flags);
 
-	if (unlikely(flags & (BD_READ_ONLY | BD_PARTNO)) &&
-	    (flags & BD_READ_ONLY ||
-	     bdev_test_flag(bdev_whole(bdev), BD_READ_ONLY)))
-		return false;
-	return !test_bit(GD_READ_ONLY, &bdev->bd_disk->state);
+	return likely(!(flags & (BD_READ_ONLY | BD_PARTNO))) ||
+	       (!(flags & BD_READ_ONLY) &&
+		!bdev_test_flag(bdev_whole(bdev), BD_READ_ONLY));
 }
 
 /*
@@ -145,7 +149,9 @@ blk_interposer_quick_remap(const struct bpf_bio_kern *ctx,
 	    trace_blk_interposer_remap_enabled() ||
 	    trace_block_bio_remap_enabled())
 		return false;
-	if (op_is_write(bio->bi_opf) && !blk_interposer_quick_writable(bdev))
+	if (op_is_write(bio->bi_opf) &&
+	    (!blk_interposer_quick_writable(bdev) ||
+	     test_bit(GD_READ_ONLY, &bdev->bd_disk->state)))
 		return false;
 	bio->bi_iter.bi_sector = sector;
 	blk_interposer_count(slot->stats, BPF_BIO_REMAP, nr_sectors);
@@ -171,7 +177,7 @@ blk_interposer_quick_check(struct bio *bio, struct block_device *from,
 	    !blk_interposer_quick_place(bio, to, sector, nr_sectors) ||
 	    b->logical_block_size > a->logical_block_size ||
 	    b->dma_alignment & ~a->dma_alignment ||
-	    test_bit(GD_DEAD, &to->bd_disk->state) ||
+	    READ_ONCE(to->bd_disk->state) & (BIT(GD_DEAD) | BIT(GD_READ_ONLY)) ||
 	    trace_blk_interposer_redirect_enabled() ||
 	    trace_block_bio_remap_enabled())
 		return false;
@@ -184,28 +190,41 @@ blk_interposer_quick_check(struct bio *bio, struct block_device *from,
 	       blk_interposer_quick_writable(to);
 }
 
+static __always_inline struct blkcg_gq *
+blk_interposer_blkg(const struct bio *bio)
+{
+#ifdef CONFIG_BLK_CGROUP
+	return bio->bi_blkg;
+#else
+	return NULL;
+#endif
+}
+
+static __always_inline bool blk_interposer_is_root(const struct blkcg_gq *blkg,
+						   struct block_device *bdev)
+{
+#ifdef CONFIG_BLK_CGROUP
+	return blkg == bdev_get_queue(bdev)->root_blkg;
+#else
+	return true;
+#endif
+}
+
 /*
- * bio_set_dev() to another device. bio_associate_blkg() would look for the
- * cgroup again; the root of one queue has its counterpart in any other.
+ * bio_set_dev() to another device, but for the flags, of a bio that is the root
+ * cgroup's. bio_associate_blkg() would look for that again; the root of one queue
+ * has its counterpart in any other.
  */
 static __always_inline void
-blk_interposer_quick_set_dev(struct bio *bio, struct block_device *from,
-			     struct block_device *to)
+blk_interposer_set_dev_of_root(struct bio *bio, struct blkcg_gq *root,
+			       struct block_device *to)
 {
-	bio->bi_flags &= ~(BIT(BIO_REMAPPED) | BIT(BIO_INTERPOSED) |
-			   BIT(BIO_BPS_THROTTLED));
 	bio->bi_bdev = to;
 #ifdef CONFIG_BLK_CGROUP
-	if (likely(bio->bi_blkg == bdev_get_queue(from)->root_blkg)) {
-		struct blkcg_gq *root = bio->bi_blkg;
-
-		bio->bi_blkg = bdev_get_queue(to)->root_blkg;
-		blkg_get(bio->bi_blkg);
-		blkg_put(root);
-		return;
-	}
+	bio->bi_blkg = bdev_get_queue(to)->root_blkg;
+	blkg_get(bio->bi_blkg);
+	blkg_put(root);
 #endif
-	bio_associate_blkg(bio);
 }
 
 /*
@@ -222,6 +241,7 @@ blk_interposer_quick_redirect(const struct bpf_bio_kern *ctx)
 	u64 nr_sectors = ctx->uctx.nr_sectors;
 	struct blk_interposer_inflight *inf;
 	struct bio *bio = ctx->bio;
+	struct blkcg_gq *root;
 
 	if (unlikely(!target || !blk_interposer_is_used(slot->list, target)))
 		return false;
@@ -232,11 +252,21 @@ blk_interposer_quick_redirect(const struct bpf_bio_kern *ctx)
 		return false;
 	percpu_ref_get(&inf->ref);
 	blk_interposer_count(slot->stats, BPF_BIO_REDIRECT, nr_sectors);
-	if (op_is_write(bio->bi_opf) && !bdev_write_cache(slot->bdev))
+	if (op_is_write(bio->bi_opf) &&
+	    bdev_get_queue(target->bdev)->limits.features &
+		    BLK_FEAT_WRITE_CACHE &&
+	    blk_interposer_needs_fua(slot->bdev, target->bdev))
 		bio->bi_opf |= REQ_FUA;
 	bio->bi_interposer = 1 << BIO_INTERPOSER_INDEX_BITS | inf->index;
 	bio->bi_iter.bi_sector = ctx->uctx.sector;
-	blk_interposer_quick_set_dev(bio, slot->bdev, target->bdev);
+	root = blk_interposer_blkg(bio);
+	if (unlikely(!blk_interposer_is_root(root, slot->bdev))) {
+		bio_set_dev(bio, target->bdev);
+		return true;
+	}
+	bio->bi_flags &= ~(BIT(BIO_REMAPPED) | BIT(BIO_INTERPOSED) |
+			   BIT(BIO_BPS_THROTTLED));
+	blk_interposer_set_dev_of_root(bio, root, target->bdev);
 	return true;
 }
 

@@ -139,7 +139,7 @@ int blk_interposer_redirect(struct bio *bio,
 		bio_clear_polled(bio);
 	blk_interposer_uncount(bio);
 	if (bio_op(bio) == REQ_OP_WRITE && bio_sectors(bio) &&
-	    !bdev_write_cache(d->bdev))
+	    blk_interposer_needs_fua(d->bdev, to))
 		bio->bi_opf |= REQ_FUA;
 	bio->bi_interposer = (hops + 1) << BIO_INTERPOSER_INDEX_BITS |
 			     inf->index;

@@ -390,10 +390,14 @@ void __blk_interposer_end_part(struct bio *bio)
  */
 bool __blk_interposer_endio(struct bio *bio)
 {
-	struct blk_interposer_inflight *inf = blk_interposer_take(bio);
+	struct blk_interposer_inflight *inf;
 
-	if (!inf)
+	/* Most are clones of those that were redirected. */
+	if (!(bio->bi_interposer & BIO_INTERPOSER_INDEX_MASK)) {
+		bio->bi_interposer = 0;
 		return false;
+	}
+	inf = blk_interposer_take(bio);
 	if (bio->bi_end_io)
 		bio->bi_end_io(bio);
 	percpu_ref_put(&inf->ref);
