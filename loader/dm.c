@@ -206,8 +206,9 @@ static int create(const char *name, const char *uuid)
 	struct dm_task *t = task(DM_DEVICE_CREATE, name);
 	int err = EINVAL;
 
+	/* Without a cookie: nothing is told to udev before it is resumed. */
 	if (dm_task_set_uuid(t, uuid))
-		err = run_with_udev(t);
+		err = run(t);
 	dm_task_destroy(t);
 	return err ? report(name, err, "creating it") : BIOCTL_OK;
 }

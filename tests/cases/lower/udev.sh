@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+
+DESCRIPTION="On a machine with udev, LVM and mdadm nobody takes a lower device for the device: no links, no volumes, no members, no partitions."
+REQUIRES="cmd:jq cmd:fio cmd:lvm cmd:mdadm cmd:udevadm cmd:mkfs.ext4 cmd:sfdisk"
+TIMEOUT=300
+
+. "$BLKI_ROOT/tests/lib/lower.sh"
+
+# As bioctl(8) has it
+FILTER='devices { global_filter = [ "r|-lower$|", "r|/lower-dm-|", "r|/dev/mapper/.*-stack$|" ] }'
+
+udev_runs() {
+	udevadm control --ping --timeout=5 >/dev/null 2>&1
+}
+
+start_udev() {
+	must cp "$BLKI_ROOT"/loader/udev/*.rules /etc/udev/rules.d/
+	/lib/systemd/systemd-udevd --daemon >/dev/null 2>&1
+	undo_with udevadm control --exit --timeout=30
+	must wait_for 20 udev_runs
+	settle
+}
+
+settle() {
+	must udevadm trigger --action=change --subsystem-match=block
+	must udevadm settle --timeout="$(scaled 60)"
+}
+
+# lvm_does COMMAND...: quietly
+lvm_does() {
+	lvm "$1" --config "$FILTER" "${@:2}" 2>&1
+}
+
+# leads NAME LINK DEVICE
+leads() {
+	expect_eq "$1" "$(readlink -f "$2")" "$3"
+}
+
+# unseen NAME DEVICE: udev has looked at the lower device, and found nothing
+unseen() {
+	local lower info
+
+	lower=$(lower_of "$2")
+	info=$(udevadm info --query=property "$lower")
+	expect_match "$1: udev knows the lower device" "$info" "DEVNAME=$lower"
+	expect_eq "$1: and has not looked what is on it" \
+		"$(grep -c '^ID_FS_\|^ID_PART_TABLE_\|^DEVLINKS=' <<<"$info")" 0
+}
+
+filesystem() {
+	local dev uuid
+
+	dev=$(disk 0)
+	must mkfs.ext4 -q "$dev"
+	uuid=$(blkid -p -o value -s UUID "$dev")
+	settle
+	leads "filesystem: by-uuid" "/dev/disk/by-uuid/$uuid" "$dev"
+	new_lower "$dev" >/dev/null
+	settle
+	unseen "filesystem" "$dev"
+	leads "filesystem: by-uuid leads to the device" \
+		"/dev/disk/by-uuid/$uuid" "$dev"
+	ok "filesystem: detach" bioctl detach "$dev" stack
+	settle
+	leads "filesystem: still" "/dev/disk/by-uuid/$uuid" "$dev"
+}
+
+partitions() {
+	local disk part lower
+
+	disk=$(new_null_blk)
+	part=$(new_partitions "$disk" size=16MiB)
+	lower=$(new_lower "$disk")
+	settle
+	unseen "partitions" "$disk"
+	expect_fail "partitions: the lower device is not looked at for any" \
+		blockdev --rereadpt "$lower"
+	expect_eq "partitions: it has none" \
+		"$(find "/sys/block/${lower##*/}" -name partition | wc -l)" 0
+	ok "partitions: that of the device is there" read_sector "$part" 0
+	must bioctl detach "$disk" stack
+}
+
+volumes() {
+	local dev dir
+
+	dev=$(disk 1)
+	must lvm_does pvcreate -qq "$dev"
+	must lvm_does vgcreate -qq vg "$dev"
+	undo_with lvm vgremove -ff -y vg
+	must lvm_does lvcreate -qq -L 64M -n lv vg
+	must mkfs.ext4 -q /dev/vg/lv
+	dir=$(new_mount /dev/vg/lv)
+	start_load "$dir/file" 20 --fsync=8 --size=8M
+	undo_with bioctl stack remove "$dev"
+	ok "volumes: insert below a physical volume" insert "$dev" --table \
+		"linear @lower 0"
+	settle
+	unseen "volumes" "$dev"
+	expect_eq "volumes: one physical volume" \
+		"$(lvm_does pvs --noheadings -o pv_name | tr -d ' ')" "$dev"
+	ok "volumes: it can be changed" lvm_does lvextend -qq -L +16M vg/lv
+	expect_output "volumes: without the filter LVM sees two" \
+		"prefers device $dev because" lvm pvs
+	ok "volumes: fio runs" load_runs
+	expect_verified "volumes: fio verifies"
+	ok "volumes: remove" bioctl stack remove "$dev"
+	must umount "$dir"
+	ok "volumes: the filesystem is clean" e2fsck -fn /dev/vg/lv
+	must lvm_does vgremove -ff -y vg
+}
+
+arrays() {
+	local one two md
+
+	one=$(new_null_blk)
+	two=$(new_null_blk)
+	md=$(new_md 1 "$one" "$two")
+	new_lower "$one" >/dev/null
+	settle
+	unseen "arrays" "$one"
+	mdadm --assemble --scan >"$TMP/out" 2>&1 || true
+	expect_eq "arrays: there is one" \
+		"$(grep -c '^md' /proc/mdstat)" 1
+	ok "arrays: of the devices" mdadm --detail --test "$md"
+	expect_fail "arrays: of no lower device" sh -c \
+		"mdadm --detail $md | grep -q lower"
+	must bioctl detach "$one" stack
+}
+
+test_run() {
+	hold_gate
+	start_udev
+	filesystem
+	partitions
+	volumes
+	arrays
+}
