@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,7 +21,6 @@
 #include "snapshot.h"
 #include "stack.h"
 
-#define MIGRATE_STACK "migrate"
 #define THROTTLE "/sys/module/dm_mirror/parameters/raid1_resync_throttle"
 #define REGION 1024 /* sectors that are copied at a time */
 #define CHUNK (1 << 20) /* bytes that are compared at a time */
@@ -293,8 +293,14 @@ static int start(struct stack *stack, const struct migrate_args *args)
 
 static void finish_print(const json_t *result)
 {
-	printf("%s: all I/O goes to %s now\n", json_text(result, "device", "?"),
-	       json_text(result, "target", "?"));
+	const char *device = json_text(result, "device", "?");
+
+	printf("%s: all I/O goes to %s now, until the machine boots again\n"
+	       "  Both hold the same filesystem. Before that, so that it is not "
+	       "found on the old one:\n"
+	       "  wipefs --all %s\n",
+	       device, json_text(result, "target", "?"),
+	       json_text(result, "lower", "?"));
 }
 
 static int finish(struct stack *stack, const struct migrate_args *args)
@@ -306,9 +312,56 @@ static int finish(struct stack *stack, const struct migrate_args *args)
 	err = stack_change_top(stack, args->target);
 	at_step("migrated");
 	if (!err)
-		err = dm_remove(stack->dm_name, 60);
+		err = dm_remove(stack->dm_name, PATIENCE);
 	close(lock);
 	return err;
+}
+
+static int say_moved(const struct stack *stack)
+{
+	emit(json_pack("{s:s, s:s, s:s}", "device", stack->device, "target",
+		       device_name(stack->top), "lower",
+		       device_name(stack->link_info.blk.lower)),
+	     finish_print);
+	return BIOCTL_OK;
+}
+
+/* One that was killed at the very end, or has done all */
+static int moved_before(struct stack *stack, const struct migrate_args *args)
+{
+	struct stat st;
+
+	if (stat(args->target, &st) || st.st_rdev != stack->top)
+		return failed(.op = OP_MIGRATE, .what = args->target,
+			      .device = stack->device,
+			      .cause = strf("its data are on %s",
+					    device_name(stack->top)),
+			      .next = "unmount it and migrate that one");
+	if (stack->dm.exists && dm_remove(stack->dm_name, PATIENCE))
+		return BIOCTL_FAILED;
+	return say_moved(stack);
+}
+
+/* Copying, whoever has begun it */
+static int go_on(struct stack *stack, const struct migrate_args *args, int lock)
+{
+	int err = BIOCTL_OK;
+
+	if (!stack_is_there(stack))
+		err = start(stack, args);
+	close(lock);
+	at_step("copying");
+	if (!err)
+		err = copy_all(stack, args);
+	if (!err && args->verify)
+		err = verify(stack, args);
+	at_step("copied");
+	if (!err)
+		err = finish(stack, args);
+	if (err)
+		return err;
+	stack_look(stack, stack->key, MIGRATE_STACK);
+	return say_moved(stack);
 }
 
 /* It may take hours: others may use bioctl meanwhile. @lock is let go. */
@@ -321,32 +374,16 @@ static int migrate(const struct migrate_args *args, int lock)
 	if (err)
 		return err;
 	hold_signals();
-	if (stack_is_there(&stack) &&
-	    (!stack.dm.live || strcmp(stack_state(&stack), "inserted")))
+	if (stack_is_moved(&stack))
+		return moved_before(&stack, args);
+	if (stack_is_there(&stack) && strcmp(stack_state(&stack), "inserted"))
 		return failed(.op = OP_MIGRATE, .what = args->target,
 			      .device = stack.device,
-			      .cause = stack.top ? "it was migrated before" :
-						   "an earlier one was stopped "
-						   "halfway",
+			      .cause = "an earlier one was stopped halfway",
 			      .next = strf(
 				      "bioctl stack repair %s --name " MIGRATE_STACK,
 				      args->source));
-	if (!stack_is_there(&stack))
-		err = start(&stack, args);
-	close(lock);
-	at_step("copying");
-	if (!err)
-		err = copy_all(&stack, args);
-	if (!err && args->verify)
-		err = verify(&stack, args);
-	at_step("copied");
-	if (!err)
-		err = finish(&stack, args);
-	if (!err)
-		emit(json_pack("{s:s, s:s}", "device", stack.device, "target",
-			       args->target),
-		     finish_print);
-	return err;
+	return go_on(&stack, args, lock);
 }
 
 static int run(void *input)

@@ -9,6 +9,7 @@
 static const char *const meanings[][2] = {
 	{ "inserted", "bios go through it" },
 	{ "built", "it is there, but not in use" },
+	{ "moved", "its data are on another disk" },
 	{ "empty", "there is a lower device, and nothing on it" },
 	{ "incomplete", "a bioctl was stopped halfway" },
 	{ "defunct", "its device is gone" },
@@ -101,7 +102,12 @@ static int repair(const struct stack_args *args)
 	if (!stack_is_there(&stack))
 		return failed(.op = OP_STACK, .what = name,
 			      .device = stack.device, .err = ENOENT);
-	if (!strcmp(stack_state(&stack), "inserted") && !stack.dm.suspended)
+	if (stack_is_moved(&stack) && stack.dm.exists) {
+		err = dm_remove(stack.dm_name, PATIENCE);
+		return err ? err : status(args);
+	}
+	if (stack_is_moved(&stack) ||
+	    (!strcmp(stack_state(&stack), "inserted") && !stack.dm.suspended))
 		return status(args);
 	return stack_remove(args);
 }

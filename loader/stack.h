@@ -7,6 +7,9 @@
 
 #define STACK_POLICY "stack"
 #define STACK_UUID "BIOCTL-STACK-"
+#define MIGRATE_STACK "migrate"
+/* How long the kernel may take to let go of a target, in seconds */
+#define PATIENCE 60
 
 /**
  * struct stack - a device with something stacked on its lower device
@@ -53,6 +56,7 @@ int stack_find(struct stack *stack, const char *device, const char *name);
 void stack_look(struct stack *stack, const char *key, const char *name);
 char *stack_uuid(const struct stack *stack);
 bool stack_is_there(const struct stack *stack);
+bool stack_is_moved(const struct stack *stack);
 const char *stack_state(const struct stack *stack);
 json_t *stack_json(const struct stack *stack);
 json_t *stack_list_json(void);

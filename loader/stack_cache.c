@@ -43,9 +43,9 @@ int stack_check_clean(const struct stack *stack)
 		      .cause = strf("%llu blocks of the cache are not written "
 				    "back",
 				    dirty),
-		      .next = "load its table with the policy cleaner, wait "
-			      "until 'dmsetup status' has 0 dirty blocks, then "
-			      "try again");
+		      .next = "load its table with mode writethrough and policy "
+			      "cleaner, wait until 'dmsetup status' has 0 dirty "
+			      "blocks, then try again");
 }
 
 /*

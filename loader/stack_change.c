@@ -28,8 +28,6 @@
 #include "target.h"
 
 #define LOWER "@lower"
-/* How long the kernel may take to let go of a target, in seconds */
-#define PATIENCE 60
 
 /* A step at which a test stops us for good. */
 void at_step(const char *step)
@@ -418,8 +416,7 @@ static int take_away(const struct stack_args *args, char **device,
 		return failed(.op = OP_STACK, .what = name,
 			      .device = stack.device, .err = ENOENT);
 	/* What was migrated is not on the device any more. */
-	if (stack.top && !stack.dm.exists && !strcmp(name, "migrate") &&
-	    !args->force)
+	if (stack_is_moved(&stack) && !args->force)
 		return failed(.op = OP_STACK, .what = name,
 			      .device = stack.device,
 			      .cause = strf("its data are on %s, and have "
@@ -431,7 +428,7 @@ static int take_away(const struct stack_args *args, char **device,
 	hold_signals();
 	if (!stack.top || stack.link_info.blk.flags & BPF_BLK_LINK_DEFUNCT) {
 		err = stack.map >= 0 ? stack_set_top(&stack, NULL) : BIOCTL_OK;
-	} else if (stack.dm.live) {
+	} else if (stack.dm.live && stack.top == stack.dm.dev) {
 		err = pass_on(&stack, covered);
 		if (!err)
 			err = stack_set_top(&stack, NULL);

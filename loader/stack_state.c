@@ -104,6 +104,13 @@ bool stack_is_there(const struct stack *stack)
 	       (stack->dir && !access(stack->dir, F_OK));
 }
 
+/* By 'migrate': bios go to another disk, and not through the mirror. */
+bool stack_is_moved(const struct stack *stack)
+{
+	return stack->top && !strcmp(stack->name, MIGRATE_STACK) &&
+	       !(stack->dm.exists && stack->top == stack->dm.dev);
+}
+
 /* One line, to the lower device */
 static bool passes_on(const struct stack *stack)
 {
@@ -117,6 +124,7 @@ static bool passes_on(const struct stack *stack)
 /*
  * inserted: all bios that the policy chooses go through it
  * built: it is there, but not in use
+ * moved: what was written since is on another disk only
  * empty: there is a lower device and nothing on it that we know
  * incomplete: a bioctl was stopped halfway
  * defunct: the device is gone
@@ -128,6 +136,8 @@ const char *stack_state(const struct stack *stack)
 		return "defunct";
 	if (stack->link < 0 || stack->map < 0)
 		return "incomplete";
+	if (stack_is_moved(stack))
+		return "moved";
 	/* Its own table is not in use yet. */
 	if (stack->top && stack->dm.loaded && passes_on(stack))
 		return "built";

@@ -74,7 +74,7 @@ expect_no_stack() {
 
 # is_written DEVICE N: so many writes were there
 is_written() {
-	[ "$(block_stat "$1" 5)" -ge "$2" ]
+	[ "$(awk '{ print $5 }' "$(sys_dir "$1")/stat")" -ge "$2" ]
 }
 
 # through NAME TABLE: in and out of DEV once, with what is written meanwhile
@@ -88,4 +88,18 @@ through() {
 	expect_within "$name: writes go through it" 60 is_written "$top" 20
 	ok "$name: remove" bioctl stack remove "$DEV"
 	ok "$name: fio runs" load_runs
+}
+
+# killed_at STEP ARG...: bioctl, at that step
+killed_at() {
+	local rc=0
+
+	BIOCTL_STOP_AT=$1 bioctl "${@:2}" >/dev/null 2>&1 || rc=$?
+	[ "$rc" -eq 137 ]
+}
+
+# writes DIR: it takes no longer than it should
+writes() {
+	timeout "$(scaled 20)" dd if=/dev/zero of="$1/probe" bs=4k count=4 \
+		conv=fsync status=none
 }

@@ -13,18 +13,9 @@ INSERT=(attached:empty built:built switched:built frozen:built
 REMOVE=(frozen-out:inserted suspended-out:inserted swapped-out:inserted
 	switched-out:built removed:empty detached:defunct)
 
-writes() {
-	timeout "$(scaled 20)" dd if=/dev/zero of="$1/probe" bs=4k count=4 \
-		conv=fsync status=none
-}
-
 # killed STEP ARG...
 killed() {
-	local step=$1 rc=0
-
-	shift
-	BIOCTL_STOP_AT=$step bioctl stack "$@" >/dev/null 2>&1 || rc=$?
-	[ "$rc" -eq 137 ]
+	killed_at "$1" stack "${@:2}"
 }
 
 test_run() {

@@ -81,9 +81,5 @@ test_run() {
 }
 
 killed_while_copying() {
-	local rc=0
-
-	BIOCTL_STOP_AT=copying bioctl migrate "$DEV" "$TARGET" --force \
-		>/dev/null 2>&1 || rc=$?
-	[ "$rc" -eq 137 ]
+	killed_at copying migrate "$DEV" "$TARGET" --force
 }
