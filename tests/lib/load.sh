@@ -196,6 +196,10 @@ keys_are_off() {
 	[ "$(keys)" = "0 0" ]
 }
 
+targets_are_closed() {
+	[[ $(keys) == *" 0" ]]
+}
+
 # expect_keys_off NAME
 expect_keys_off() {
 	expect_within "$1: gate and targets are closed" 15 keys_are_off

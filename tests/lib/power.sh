@@ -4,6 +4,7 @@
 # tests/progs/power.h says what is done and why it is right.
 
 POWER=$TMP/power
+LOOPS=()
 # At how many moments the power fails, or `all`; see power_state.c.
 POWER_STATES=${POWER_STATES:-6}
 # How much is done before
@@ -65,30 +66,41 @@ power_hot() {
 	esac
 }
 
+# power_serve KIND KIND KIND: disks of these kinds, with what power_images made
+power_serve() {
+	"$TEST_BIN/power_disk" "$POWER" "$1:/dev/nbd0" "$2:/dev/nbd1" \
+		"$3:/dev/nbd2" >"$POWER/out" 2>"$POWER/err" &
+	POWER_SERVER=$!
+	must wait_for 20 power_is_served
+}
+
+# power_served NAME: unmounted, and no target any more
+power_served() {
+	local rc=0
+
+	must wait_for 20 targets_are_closed
+	kill -TERM "$POWER_SERVER"
+	wait "$POWER_SERVER" || rc=$?
+	sed 's/^/# disk: /' "$POWER/err"
+	expect_eq "$1: the disks were served to the end" "$rc" 0
+	mapfile -t WRITES < <(power state writes "$POWER")
+	note "$1: writes, FUA writes, flushes: ${WRITES[*]/%/;}"
+}
+
 # power_record NAME FS STEPS KIND KIND KIND: serves source and targets of
 # these kinds, and lets a load run on the redirected source.
 power_record() {
-	local name=$1 fs=$2 dir rc=0 server
+	local name=$1 fs=$2 dir
 
 	power_hot "$fs"
 	power_images "$fs"
-	"$TEST_BIN/power_disk" "$POWER" "$4:/dev/nbd0" "$5:/dev/nbd1" "$6:/dev/nbd2" \
-		>"$POWER/out" 2>"$POWER/err" &
-	server=$!
-	must wait_for 20 power_is_served
+	power_serve "${@:4}"
 	power_attach /dev/nbd0 /dev/nbd1 /dev/nbd2
 	dir=$(new_mount /dev/nbd0 -t "$fs")
 	ok "$name: the load runs" power load "$POWER" "$dir" "$3"
 	must umount "$dir"
 	must bioctl detach /dev/nbd0 redirect
-	# The targets are not open any more.
-	must wait_for 20 keys_are_off
-	kill -TERM "$server"
-	wait "$server" || rc=$?
-	sed 's/^/# disk: /' "$POWER/err"
-	expect_eq "$name: the disks were served to the end" "$rc" 0
-	mapfile -t WRITES < <(power state writes "$POWER")
-	note "$name: writes, FUA writes, flushes: ${WRITES[*]/%/;}"
+	power_served "$name"
 }
 
 # power_all_written NAME: the load has changed all three disks.
@@ -126,24 +138,19 @@ power_try() {
 	[ "$2" != btrfs ] || must btrfs device scan --forget
 }
 
-# power_fail NAME FS [noticed]: lets the power fail at some moments. Each time two
-# states are tried: the caches were lost, and they were written in part.
+# power_each NAME FS FUNCTION [noticed]: lets the power fail at some moments. Each
+# time two states are tried: the caches were lost, and they were written in part.
+# FUNCTION gets a description and the position, and finds them in N.left.
 # With `noticed` it ends at the first state with files that are wrong.
 # Sets BAD, how many states could not be mounted, and so on; STATES; FILES,
 # how many were looked at; LOST, blocks of the first disk and so on.
-power_fail() {
-	local name=$1 fs=$2 until=${3:-} dir=$TMP/left source target0 target1 at dice lost n
+power_each() {
+	local name=$1 fs=$2 try=$3 until=${4:-} at dice lost n
 
 	declare -gA BAD=([mount]=0 [files]=0 [fsck]=0)
 	declare -ga LOST=(0 0 0)
 	STATES=0 FILES=0
-	mkdir -p "$dir"
-	at_exit undo_mount "$dir"
 	[ "$fs" != btrfs ] || must btrfs device scan --forget
-	source=$(new_loop "$POWER/0.left")
-	target0=$(new_loop "$POWER/1.left")
-	target1=$(new_loop "$POWER/2.left")
-	power_attach "$source" "$target0" "$target1"
 	for at in $(power state points "$POWER" "$POWER_STATES"); do
 		for dice in 0 "$at"; do
 			read -ra lost < <(power state build "$POWER" "$at" "$dice")
@@ -151,27 +158,58 @@ power_fail() {
 				LOST[n]=$((LOST[n] + lost[n]))
 			done
 			STATES=$((STATES + 1))
-			power_try "$name: at $at, dice $dice, lost ${lost[*]}" \
-				"$fs" "$source" "$dir" "$at"
+			"$try" "$name: at $at, dice $dice, lost ${lost[*]}" "$at"
 			if [ -n "$until" ] && [ "${BAD[files]}" -gt 0 ]; then
 				break 2
 			fi
 		done
 	done
-	must bioctl detach "$source" redirect
 	note "$name: $STATES states, $FILES files, lost ${LOST[*]} blocks"
 }
 
-# power_held NAME: nothing that was promised is lost in any state.
-power_held() {
+# power_loops: LOOPS, on what power_each builds, and POWER_DIR to mount one at
+power_loops() {
+	local n
+
+	for n in "${LOOPS[@]}"; do
+		must undo_loop "$n"
+	done
+	LOOPS=()
+	for n in 0 1 2; do
+		LOOPS+=("$(new_loop "$POWER/$n.left")")
+	done
+	POWER_DIR=$TMP/left
+	mkdir -p "$POWER_DIR"
+	at_exit undo_mount "$POWER_DIR"
+}
+
+# power_fail NAME FS [noticed]: power_each, of a redirected source
+power_fail() {
+	power_loops
+	power_attach "${LOOPS[@]}"
+	POWER_FS=$2 power_each "$1" "$2" power_try_source "${@:3}"
+	must bioctl detach "${LOOPS[0]}" redirect
+}
+
+power_try_source() {
+	power_try "$1" "$POWER_FS" "${LOOPS[0]}" "$POWER_DIR" "$2"
+}
+
+# power_kept NAME: nothing that was promised is lost in any state.
+power_kept() {
 	expect_num "$1: states" "$STATES" -ge 8
 	expect_num "$1: files that had to be there" "$FILES" -ge "$STATES"
-	expect_num "$1: blocks that were in the caches of the targets" \
-		$((LOST[1] + LOST[2])) -gt 0
 	expect_eq "$1: states that do not mount" "${BAD[mount]}" 0
 	expect_eq "$1: states with files that are lost or wrong" \
 		"${BAD[files]}" 0
 	expect_eq "$1: states that fsck finds fault with" "${BAD[fsck]}" 0
+}
+
+# power_held NAME: and it is not because the targets had nothing to lose.
+power_held() {
+	power_kept "$1"
+	expect_num "$1: blocks that were in the caches of the targets" \
+		$((LOST[1] + LOST[2])) -gt 0
 }
 
 # power_notices NAME FS WHAT: one of the disks does not keep its promises. Not
