@@ -81,7 +81,7 @@ power: setup
 storm: setup
 	@scripts/build debug
 	@tests/run --verbose --flavours debug --more-time $(SECONDS) \
-		--env STORM_SECONDS=$(SECONDS) hostile/storm
+		--env STORM_SECONDS=$(SECONDS) hostile/storm lower/storm
 
 mutants: setup
 	@scripts/build base

@@ -9,73 +9,7 @@ VM_MEM=1536
 
 . "$BLKI_ROOT/tests/lib/load.sh"
 . "$BLKI_ROOT/tests/lib/rule.sh"
-
-declare -A PIDS
-
-# in_background NAME COMMAND...: its output is $TMP/NAME.out
-in_background() {
-	local name=$1
-
-	shift
-	"$@" >"$TMP/$name.out" 2>&1 &
-	PIDS[$name]=$!
-}
-
-# storm NAME MODE DEVICE TARGET...: see tests/progs/life_storm.c
-storm() {
-	local name=$1 barrier=()
-
-	shift
-	if [ "$1" = -b ]; then
-		barrier=(-b)
-		shift
-	fi
-	in_background "$name" "$TEST_BIN/life_storm" "${barrier[@]}" "$1" \
-		"$TEST_BPF/life_redirect.bpf.o" "${@:2}"
-}
-
-job() {
-	local name=$1 dev=$2
-
-	shift 2
-	in_background "$name" fio --name="$name" --filename="$dev" --size=4M \
-		--direct=1 --rw=randwrite --bs=4k --ioengine=libaio \
-		--iodepth=8 --verify=crc32c --verify_fatal=1 \
-		--verify_backlog=64 --time_based --runtime="$SECONDS_OF_STORM" \
-		--output-format=terse "$@"
-}
-
-# again NAME COMMAND...: until the storm is over; what it does may fail, as
-# long as it succeeds now and then. $TMP/NAME.out says how often it did.
-again() {
-	local name=$1
-
-	shift
-	# shellcheck disable=SC2016  # for the other shell
-	in_background "$name" bash -c '
-		good=0
-		until [ -e "$0/over" ]; do
-			"$@" >/dev/null 2>&1 && good=$((good + 1))
-			sleep 0.05
-		done
-		echo "changes $good"' "$TMP" "$@"
-}
-
-freeze_queue() {
-	local queue=$1/queue
-
-	echo mq-deadline >"$queue/scheduler"
-	echo 32 >"$queue/nr_requests"
-	echo none >"$queue/scheduler"
-	echo 128 >"$queue/max_sectors_kb"
-	echo 64 >"$queue/max_sectors_kb"
-}
-
-suspend_dm() {
-	dmsetup suspend --noudevsync --nolockfs "$1"
-	sleep 0.05
-	dmsetup resume --noudevsync "$1"
-}
+. "$BLKI_ROOT/tests/lib/storm.sh"
 
 rescan() {
 	local disk=$1
@@ -113,14 +47,7 @@ remove_target() {
 	return "$rc"
 }
 
-query() {
-	cat /proc/[0-9]*/fdinfo/* >"$TMP/fdinfo" 2>/dev/null
-	# Gives up when a link goes while it is being shown.
-	bpftool -j link show >"$TMP/links"
-	bpftool -j blk show >"$TMP/blk" && bioctl --json list >"$TMP/list"
-}
-
-export -f freeze_queue suspend_dm rescan on_partition remove_target query
+export -f rescan on_partition remove_target
 
 # storm_on KIND: one kind of disk, three ways to its sectors, see make_stack()
 storm_on() {
@@ -138,31 +65,6 @@ storm_on() {
 		storm "storm-replace-$kind" replace "$SOURCE" "$TARGET0" "$TARGET1"
 		again "suspend-$kind" bash -c "suspend_dm ${TARGET0##*/}"
 	fi
-}
-
-expect_end() {
-	local rc name
-
-	touch "$TMP/over"
-	for name in "${!PIDS[@]}"; do
-		case $name in
-		storm-*) kill -TERM "${PIDS[$name]}" 2>/dev/null || true ;;
-		esac
-	done
-	for name in "${!PIDS[@]}"; do
-		rc=0
-		wait "${PIDS[$name]}" || rc=$?
-		[ "$rc" -eq 0 ] || sed "s/^/# $name: /" "$TMP/$name.out"
-		expect_eq "$name: no error" "$rc" 0
-		case $name in
-		fio-*) ;;
-		*)
-			expect_num "$name: changes" \
-				"$(awk '$1 == "changes" { print $2 }' \
-					"$TMP/$name.out")" -ge 1
-			;;
-		esac
-	done
 }
 
 test_run() {
@@ -187,10 +89,10 @@ test_run() {
 	gone=$(new_null_blk)
 	target=$(new_null_blk irqmode=2 completion_nsec=1000000)
 	again remove remove_target "$gone" "$(null_blk_dir "$target")" "$target"
-	again query query
+	again query query_all
 
 	sleep "$SECONDS_OF_STORM"
-	expect_end
+	expect_storm_ends
 	rm -rf /sys/fs/bpf/onpart /sys/fs/bpf/gone
 	# A target that was removed leaves an error to the next flush.
 	sync "$gone" || note "the flush after the removal failed"
