@@ -10,6 +10,26 @@ linear() {
 	new_dm "$1" "0 $(blockdev --getsz "$2") linear $2 0"
 }
 
+# What a driver splits off comes back to the programs' gate: they are behind it.
+split_below() {
+	local disk=$1 dm lower
+
+	dm=$(new_dm halves "0 64 linear $disk 0"$'\n'"64 1024 linear $disk 64")
+	must bioctl attach "$dm" count --lower >/dev/null
+	lower=$(lower_of "$dm")
+	wait_device "$lower"
+	must dd if=/dev/zero of="$lower" bs=64k count=1 oflag=direct \
+		status=none
+	expect_num "divided below: it was" "$(block_stat "$lower" 5)" -eq 1
+	expect_eq "divided below: no part meets the programs" \
+		"$(verdict_bios "$dm" count pass)" 0
+	must write_sector "$dm" 0
+	expect_eq "divided below: what names the device does" \
+		"$(verdict_bios "$dm" count pass)" 1
+	must bioctl detach "$dm" count
+	must remove_dm halves
+}
+
 test_run() {
 	local disk part lower top
 
@@ -38,4 +58,5 @@ test_run() {
 	ok "take it out" bioctl target del "$part" stack 0
 	must wait_for 10 remove_dm above
 	ok "detach" bioctl detach "$part" stack
+	split_below "$(new_null_blk)"
 }
