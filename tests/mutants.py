@@ -294,7 +294,7 @@ MUTANTS = [
      "bdev_nr_sectors(bdev));", "", "lower/follow"),
     (B + "lower.c", "set_disk_ro(lower->disk, bdev_read_only(bdev));", "",
      "lower/follow"),
-    (B + "lower.c", "ret = queue_limits_commit_update_frozen(q, &lim);",
+    (B + "lower.c", "ret = queue_limits_commit_update_frozen(q, lim);",
      "queue_limits_cancel_update(q);", "lower/follow"),
     (B + "lower.c", "this_cpu_inc(stats->ios[op]);", "", "lower/follow"),
     (B + "lower.c", "disk->flags |= GENHD_FL_NO_PART;", "", "lower/udev"),
@@ -312,4 +312,6 @@ MUTANTS = [
     ("block/genhd.c", "blk_interposer_follow(disk);", "", "lower/follow"),
     ("block/blk-settings.c", "blk_interposer_follow(q->disk);", "",
      "lower/follow"),
+    (K + "blk_attach.h", "bdev_test_flag(bdev, BD_LOWER)", "false",
+     "abi/lower"),
 ]

@@ -3,9 +3,9 @@
  * blk_interposer: a flush of the source flushes what was redirected from it.
  *
  * A bio with REQ_PREFLUSH (an empty flush is one, too) that meets a disk or a
- * partition with redirect targets in use is held back. A worker sends a flush to the source
- * and to each dirty target that bios of the source may have reached, through
- * targets that redirect themselves included. When all have ended, an empty
+ * partition with redirect targets in use is held back. A worker sends a flush to
+ * the source and to each dirty target that bios of the source may have reached,
+ * through targets that redirect themselves included. When all have ended, an empty
  * flush is completed, and data is submitted without REQ_PREFLUSH; after an
  * error both are completed with it. So nothing is acknowledged and no data
  * that has to come after is written before everything before it is durable.
@@ -81,10 +81,17 @@ static bool blk_interposer_flush_goes_on(struct blk_interposer_flush *flush)
 	return flush->own && flush->partno;
 }
 
+/* The disk's stage of what has been in that of a partition: others wait for it. */
+static bool blk_interposer_flush_is_last(u8 partno, bool own)
+{
+	return own && !partno;
+}
+
 static struct blk_interposer_reserve *
 blk_interposer_flush_reserve(struct blk_interposer_flush *flush)
 {
-	return &flush->idisk->reserves[!blk_interposer_flush_goes_on(flush)];
+	return &flush->idisk->reserves[blk_interposer_flush_is_last(flush->partno,
+								    flush->own)];
 }
 
 /* Take the mark and announce a flush, unless there is nothing to flush. */
@@ -224,7 +231,8 @@ static bool blk_interposer_flush_start(struct blk_interposer_disk *idisk,
 	struct blk_interposer_flush *flush;
 	u8 partno = bio->bi_cookie;
 
-	flush = mempool_alloc(&idisk->reserves[!(own && partno)].works,
+	flush = mempool_alloc(&idisk->reserves[blk_interposer_flush_is_last(partno,
+									    own)].works,
 			      GFP_NOWAIT);
 	if (!flush)
 		return false;

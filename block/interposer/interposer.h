@@ -206,8 +206,9 @@ struct blk_interposer_reserve {
  * @active: BD_INTERPOSED is set on its block devices
  * @split: bios split off; belongs to the disk because the last bio_put() of
  *	one may come after a detach
- * @reserves: for flushes that go on to the disk's stage, and for all others: the
- *	first may wait for the second, through a stack on a lower device
+ * @reserves: for flushes in the disk's stage of what has been in a partition's are
+ *	the second: all others may wait for such, through a stack on the partition's
+ *	lower device, and such for no other of this disk
  * @flush_lock: protects the list
  * @flush_new: bios whose flush is to be started
  * @flush_work: starts them

@@ -52,6 +52,8 @@ struct blk_interposer_lower {
 	bool added;
 };
 
+#define BLK_INTERPOSER_FOLLOW_RETRY	(HZ / 20)
+
 static LIST_HEAD(blk_interposer_lowers);
 static DEFINE_MUTEX(blk_interposer_lowers_lock);
 
@@ -89,9 +91,9 @@ blk_interposer_to_original(struct bio *bio, struct block_device *bdev)
 	struct block_device *original = READ_ONCE(bdev->bd_original);
 	struct disk_stats __percpu *stats = bdev->bd_stats;
 	struct blkcg_gq *blkg = blk_interposer_blkg(bio);
-	enum req_op op = bio_op(bio);
+	u32 op = (__force u32)bio_op(bio);
 
-	if (unlikely(!original || op > REQ_OP_WRITE ||
+	if (unlikely(!original || op > (__force u32)REQ_OP_WRITE ||
 		     !blk_interposer_is_root(blkg, bdev)) ||
 	    trace_block_bio_remap_enabled())
 		return blk_interposer_lower_slow(bio, bdev);
@@ -123,12 +125,11 @@ static int blk_interposer_lower_report_zones(struct gendisk *disk,
 					     report_zones_cb cb, void *data)
 {
 	struct blk_interposer_lower *lower = disk->private_data;
-	struct gendisk *original = lower->bdev->bd_disk;
 
-	if (!original->fops->report_zones)
+	if (!lower->bdev->bd_disk->fops->report_zones)
 		return -EOPNOTSUPP;
-	return original->fops->report_zones(original, sector, nr_zones, cb,
-					    data);
+	/* It looks at the original's capacity, and brings its write pointers up. */
+	return blkdev_report_zones(lower->bdev, sector, nr_zones, cb, data);
 }
 #else
 #define blk_interposer_lower_report_zones NULL
@@ -183,18 +184,13 @@ static struct attribute *blk_interposer_lower_attrs[] = {
 };
 ATTRIBUTE_GROUPS(blk_interposer_lower);
 
-/*
- * Limits of the original; where they speak of places, those of a partition begin
- * with it.
- */
-static void blk_interposer_lower_limits(struct block_device *bdev,
-					struct queue_limits *lim)
+/* Limits where they speak of places: those of a partition begin with it. */
+static void blk_interposer_lower_convert(struct block_device *bdev,
+					 struct queue_limits *lim)
 {
 	sector_t start = bdev->bd_start_sect;
 	int offset;
 
-	*lim = queue_limits_start_update(bdev_get_queue(bdev));
-	queue_limits_cancel_update(bdev_get_queue(bdev));
 	lim->features &= ~BLK_FEAT_DAX;
 	/* As blk_queue_disable_discard() leaves it; it would be computed anew. */
 	if (!lim->max_discard_sectors)
@@ -212,25 +208,53 @@ static void blk_interposer_lower_limits(struct block_device *bdev,
 		lim->atomic_write_hw_max = 0;
 }
 
+static void blk_interposer_lower_limits(struct block_device *bdev,
+					struct queue_limits *lim)
+{
+	*lim = queue_limits_start_update(bdev_get_queue(bdev));
+	queue_limits_cancel_update(bdev_get_queue(bdev));
+	blk_interposer_lower_convert(bdev, lim);
+}
+
+/* A driver may keep the lock while it talks to the disk. */
+static bool blk_interposer_lower_try_limits(struct block_device *bdev,
+					    struct queue_limits *lim)
+{
+	struct request_queue *q = bdev_get_queue(bdev);
+
+	if (!mutex_trylock(&q->limits_lock))
+		return false;
+	*lim = q->limits;
+	mutex_unlock(&q->limits_lock);
+	blk_interposer_lower_convert(bdev, lim);
+	return true;
+}
+
 /* What may change as long as the lower device is there. */
-static void blk_interposer_lower_update(struct blk_interposer_lower *lower)
+static int blk_interposer_lower_update(struct blk_interposer_lower *lower,
+				       struct queue_limits *lim)
 {
 	struct request_queue *q = lower->disk->queue;
 	struct block_device *bdev = lower->bdev;
-	struct queue_limits lim, now;
+	bool zones = disk_nr_zones(lower->disk) &&
+		     (get_capacity(lower->disk) != bdev_nr_sectors(bdev) ||
+		      q->limits.chunk_sectors != lim->chunk_sectors);
+	struct queue_limits now;
 	int ret = 0;
 
-	blk_interposer_lower_limits(bdev, &lim);
 	now = queue_limits_start_update(q);
-	if (memcmp(&now, &lim, sizeof(lim)))
-		ret = queue_limits_commit_update_frozen(q, &lim);
+	if (memcmp(&now, lim, sizeof(now)))
+		ret = queue_limits_commit_update_frozen(q, lim);
 	else
 		queue_limits_cancel_update(q);
+	set_capacity_and_notify(lower->disk, bdev_nr_sectors(bdev));
+	set_disk_ro(lower->disk, bdev_read_only(bdev));
+	if (!ret && zones)
+		ret = blk_revalidate_disk_zones(lower->disk);
 	if (ret)
 		pr_warn_ratelimited("%s: blk_interposer: limits of %pg cannot be followed: %d\n",
 				    lower->disk->disk_name, bdev, ret);
-	set_capacity_and_notify(lower->disk, bdev_nr_sectors(bdev));
-	set_disk_ro(lower->disk, bdev_read_only(bdev));
+	return ret;
 }
 
 /* The lower disk is shown as a holder of the original, which it does not claim. */
@@ -305,21 +329,33 @@ static bool blk_interposer_lower_orphaned(struct block_device *bdev)
 	       xa_load(&disk->part_tbl, bdev_partno(bdev)) != bdev;
 }
 
+static void blk_interposer_follow_work(struct work_struct *work);
+
+static DECLARE_DELAYED_WORK(blk_interposer_following,
+			    blk_interposer_follow_work);
+
 static void blk_interposer_follow_work(struct work_struct *work)
 {
 	struct blk_interposer_lower *lower, *next;
+	struct queue_limits lim;
+	bool again = false;
 
 	mutex_lock(&blk_interposer_lowers_lock);
 	list_for_each_entry_safe(lower, next, &blk_interposer_lowers, node) {
 		if (blk_interposer_lower_orphaned(lower->bdev))
 			blk_interposer_lower_del(lower);
-		else if (lower->disk->part0->bd_original)
-			blk_interposer_lower_update(lower);
+		else if (!lower->disk->part0->bd_original)
+			continue;
+		else if (blk_interposer_lower_try_limits(lower->bdev, &lim))
+			blk_interposer_lower_update(lower, &lim);
+		else
+			again = true;
 	}
 	mutex_unlock(&blk_interposer_lowers_lock);
+	if (again)
+		queue_delayed_work(system_long_wq, &blk_interposer_following,
+				   BLK_INTERPOSER_FOLLOW_RETRY);
 }
-
-static DECLARE_WORK(blk_interposer_following, blk_interposer_follow_work);
 
 /**
  * __blk_interposer_follow - blk_interposer_follow() behind the gate
@@ -332,10 +368,11 @@ void __blk_interposer_follow(struct gendisk *disk)
 	/* What follows is a change, too. */
 	if (!list_empty_careful(&blk_interposer_lowers) &&
 	    !bdev_test_flag(disk->part0, BD_LOWER))
-		queue_work(system_long_wq, &blk_interposer_following);
+		mod_delayed_work(system_long_wq, &blk_interposer_following, 0);
 }
 
-static int blk_interposer_lower_add(struct blk_interposer_lower *lower)
+static int blk_interposer_lower_add(struct blk_interposer_lower *lower,
+				    struct queue_limits *lim)
 {
 	struct blk_interposer_lower *other;
 	struct gendisk *disk = lower->disk;
@@ -346,7 +383,9 @@ static int blk_interposer_lower_add(struct blk_interposer_lower *lower)
 		if (other->bdev == lower->bdev)
 			return -EEXIST;
 	/* Some limits are set to their default by who allocates a queue. */
-	blk_interposer_lower_update(lower);
+	ret = blk_interposer_lower_update(lower, lim);
+	if (ret)
+		return ret;
 	ret = device_add_disk(NULL, disk, blk_interposer_lower_groups);
 	if (ret)
 		return ret;
@@ -368,15 +407,15 @@ static int blk_interposer_lower_add(struct blk_interposer_lower *lower)
 }
 
 static struct gendisk *
-blk_interposer_lower_disk(struct blk_interposer_lower *lower)
+blk_interposer_lower_disk(struct blk_interposer_lower *lower,
+			  struct queue_limits *lim)
 {
 	struct block_device *bdev = lower->bdev;
-	struct queue_limits lim;
 	struct gendisk *disk;
 	bool dm;
 
-	blk_interposer_lower_limits(bdev, &lim);
-	disk = blk_alloc_disk(&lim, bdev->bd_disk->node_id);
+	blk_interposer_lower_limits(bdev, lim);
+	disk = blk_alloc_disk(lim, bdev->bd_disk->node_id);
 	if (IS_ERR(disk))
 		return disk;
 	/* Rules of udev, and lsblk, take dm-* for disks of device mapper. */
@@ -412,6 +451,7 @@ struct blk_interposer_lower *
 blk_interposer_lower_create(struct block_device *bdev)
 {
 	struct blk_interposer_lower *lower;
+	struct queue_limits lim;
 	bool added;
 	int ret;
 
@@ -433,12 +473,12 @@ blk_interposer_lower_create(struct block_device *bdev)
 	ret = -ENODEV;
 	if (lower->bdev != bdev)
 		goto out;
-	lower->disk = blk_interposer_lower_disk(lower);
+	lower->disk = blk_interposer_lower_disk(lower, &lim);
 	ret = PTR_ERR_OR_ZERO(lower->disk);
 	if (ret)
 		goto out;
 	mutex_lock(&blk_interposer_lowers_lock);
-	ret = blk_interposer_lower_add(lower);
+	ret = blk_interposer_lower_add(lower, &lim);
 	mutex_unlock(&blk_interposer_lowers_lock);
 	if (ret)
 		goto out_disk;

@@ -45,9 +45,12 @@ static inline struct block_device *blk_file_bdev(struct file *file)
 	return I_BDEV(file->f_mapping->host);
 }
 
+/* A lower device has an original there instead. */
 static inline struct blk_interposer_list *
 blk_list_locked(struct blk_interposer_disk *idisk, struct block_device *bdev)
 {
+	if (bdev_test_flag(bdev, BD_LOWER))
+		return NULL;
 	return rcu_dereference_protected(bdev->bd_interposer_list,
 					 lockdep_is_held(&idisk->lock));
 }

@@ -56,7 +56,7 @@ struct blk_node {
 /**
  * struct blk_walk - what has been found
  * @nodes: in the order they are looked at
- * @seen: the same by device number and @how
+ * @seen: by device number, the ways in which it was found
  * @how: of what is found now
  * @error: -ENOMEM
  */
@@ -103,16 +103,31 @@ out:
 	return maps;
 }
 
-static bool blk_walk_seen(struct blk_walk *walk, unsigned long key)
+/* In how many ways has it been seen, a bit for each value of blk_walk.how */
+static unsigned long blk_walk_ways(struct blk_walk *walk,
+				   struct block_device *bdev)
 {
-	unsigned int how;
+	return xa_to_value(xa_load(&walk->seen, bdev->bd_dev));
+}
+
+static bool blk_walk_seen(struct blk_walk *walk, struct block_device *bdev)
+{
+	unsigned long ways = blk_walk_ways(walk, bdev);
+	unsigned long how;
 
 	/* Whoever gets there in more ways has gone on from there in them. */
-	for (how = 0; how < 1 << BLK_HOW_BITS; how++)
-		if ((how & walk->how) == walk->how &&
-		    xa_load(&walk->seen, key | how))
+	for_each_set_bit(how, &ways, 1 << BLK_HOW_BITS)
+		if ((how & walk->how) == walk->how)
 			return true;
 	return false;
+}
+
+static int blk_walk_mark(struct blk_walk *walk, struct block_device *bdev)
+{
+	unsigned long ways = blk_walk_ways(walk, bdev) | BIT(walk->how);
+
+	return xa_err(xa_store(&walk->seen, bdev->bd_dev, xa_mk_value(ways),
+			       GFP_NOIO));
 }
 
 /*
@@ -122,14 +137,12 @@ static bool blk_walk_seen(struct blk_walk *walk, unsigned long key)
 static void blk_walk_add(struct block_device *bdev, void *data)
 {
 	struct blk_walk *walk = data;
-	unsigned long key = (unsigned long)bdev->bd_dev << BLK_HOW_BITS;
 	struct blk_node *node;
 
-	if (walk->error || blk_walk_seen(walk, key))
+	if (walk->error || blk_walk_seen(walk, bdev))
 		return;
 	node = kmalloc(sizeof(*node), GFP_NOIO);
-	if (!node || xa_err(xa_store(&walk->seen, key | walk->how, node,
-				     GFP_NOIO))) {
+	if (!node || blk_walk_mark(walk, bdev)) {
 		kfree(node);
 		walk->error = -ENOMEM;
 		return;

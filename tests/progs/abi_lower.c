@@ -99,6 +99,8 @@ static void test_refused(int dev)
 		  "a program on a lower device");
 	map = new_blkdev_map(1);
 	tap_errno(map_set(map, 0, lower), -EOPNOTSUPP, "a redirect to it");
+	/* Looks at all disks that somebody wanted to attach to. */
+	tap_errno(map_set(map, 0, dev), 0, "a redirect to the original");
 	close(map);
 	close(lower);
 	close(link);
