@@ -57,6 +57,23 @@ expect_verified() {
 	expect_num "$1: it did something" "$(load_ios)" -gt 0
 }
 
+# What stopped the job, if anything did; fio says something before the JSON when it
+# was interrupted.
+load_error() {
+	sed -n '/^{/,$p' "$TMP/load.json" | jq '.jobs[0].error'
+}
+
+# expect_verified_now NAME: the same of a load that is stopped here. It has looked
+# at all that it wrote but for the last.
+expect_verified_now() {
+	ok "$1: the load runs" load_runs
+	kill -INT "$LOAD" 2>/dev/null || true
+	# Which fio calls a failure, but not an error of the job.
+	end_load
+	expect_eq "$1" "$(load_error)" 0
+	expect_num "$1: it did something" "$(load_ios)" -gt 100
+}
+
 # write_in_background DEVICE: 4 KiB
 write_in_background() {
 	dd if=/dev/zero of="$1" bs=4k count=1 oflag=direct status=none &

@@ -71,10 +71,6 @@ saw() {
 	[ "$(grep -cE -- "$2" "$TMP/log")" -ge "$1" ]
 }
 
-load_error() {
-	sed -n '/^{/,$p' "$TMP/load.json" | jq '.jobs[0].error'
-}
-
 check_load() {
 	local round
 

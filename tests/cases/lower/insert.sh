@@ -27,16 +27,16 @@ in_and_out() {
 	expect_no_stack "$name" "$dev"
 }
 
-# below_fs NAME FS DEVICE SECONDS
+# below_fs NAME FS DEVICE
 below_fs() {
 	local name=$1 fs=$2 dev=$3 dir
 
 	must make_fs "$fs" "$dev"
 	dir=$(new_mount "$dev")
-	start_load "$dir/file" "$4" --fsync=8 --size=8M
+	start_load "$dir/file" 300 --fsync=8 --size=8M
 	must wait_for 30 test -s "$dir/file"
 	in_and_out "$name" "$dev" 3
-	expect_verified "$name: fio verifies"
+	expect_verified_now "$name: fio verifies"
 	must umount "$dir"
 	ok "$name: the filesystem is clean" check_fs "$fs" "$dev"
 }
@@ -46,9 +46,9 @@ test_run() {
 
 	hold_gate
 	disk=$(disk 0)
-	below_fs "virtio" ext4 "$disk" 20
+	below_fs "virtio" ext4 "$disk"
 	wipe_disk "$disk"
 	part=$(new_partitions "$disk" size=240MiB)
-	below_fs "a partition" xfs "$part" 20
-	below_fs "dm" btrfs "$(new_dm own "0 $(blockdev --getsz "$part") linear $part 0")" 20
+	below_fs "a partition" xfs "$part"
+	below_fs "dm" btrfs "$(new_dm own "0 $(blockdev --getsz "$part") linear $part 0")"
 }

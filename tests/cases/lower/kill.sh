@@ -25,7 +25,7 @@ test_run() {
 	dev=$(disk 0)
 	must mkfs.ext4 -q "$dev"
 	dir=$(new_mount "$dev")
-	start_load "$dir/file" 90 --fsync=8 --size=8M
+	start_load "$dir/file" 300 --fsync=8 --size=8M
 	undo_with bioctl stack remove "$dev"
 	for entry in "${INSERT[@]}"; do
 		step=${entry%:*}
@@ -53,7 +53,7 @@ test_run() {
 		ok "$step: remove" bioctl stack remove "$dev"
 		expect_no_stack "$step" "$dev"
 	done
-	expect_verified "fio verifies"
+	expect_verified_now "fio verifies"
 	must umount "$dir"
 	ok "the filesystem is clean" e2fsck -fn "$dev"
 }

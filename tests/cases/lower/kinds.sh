@@ -113,9 +113,9 @@ is_dirty() {
 # of_kind NAME DEVICE: fio verifies below and beside an inserted stack.
 of_kind() {
 	DEV=$2
-	start_load "$DEV" 12
+	start_load "$DEV" 300
 	through "$1" "linear @lower 0"
-	expect_verified "$1: fio verifies"
+	expect_verified_now "$1: fio verifies"
 	expect_no_stack "$1" "$DEV"
 }
 
@@ -128,11 +128,11 @@ test_run() {
 	thin
 	must mkfs.ext4 -q "$DEV"
 	dir=$(new_mount "$DEV")
-	start_load "$dir/file" 100 --fsync=8 --size=8M
+	start_load "$dir/file" 300 --fsync=8 --size=8M
 	must wait_for 30 test -s "$dir/file"
 	crypt
 	cache "$(new_null_blk size=8)" "$(new_null_blk size=32)"
-	expect_verified "fio verifies"
+	expect_verified_now "fio verifies"
 	must umount "$dir"
 	ok "the filesystem is clean" e2fsck -fn "$DEV"
 	of_kind "null_blk" "$(new_null_blk)"

@@ -33,7 +33,7 @@ test_run() {
 	must mkfs.ext4 -q "$DEV"
 	size=$(blockdev --getsz "$DEV")
 	dir=$(new_mount "$DEV")
-	start_load "$dir/file" 200 --fsync=8 --size=8M
+	start_load "$dir/file" 300 --fsync=8 --size=8M
 	must wait_for 30 test -s "$dir/file"
 	through linear "linear @lower 0"
 	through two-parts "0 4096 linear @lower 0"$'\n'"4096 $((size - 4096)) linear @lower 4096"
@@ -51,7 +51,7 @@ test_run() {
 	through writecache "writecache s @lower $three 512 0"
 	through mirror "mirror core 2 1024 nosync 2 @lower 0 $two 0"
 	raid1
-	expect_verified "fio verifies"
+	expect_verified_now "fio verifies"
 	must umount "$dir"
 	ok "the filesystem is clean" e2fsck -fn "$DEV"
 }
