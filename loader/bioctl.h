@@ -285,11 +285,22 @@ int place_resolve(const struct place_args *args, struct chain *chain,
 struct frozen;
 
 /* Is @dev @base, a partition of it, or stacked on it at any height? */
+/* where.c */
+enum whereabouts { PLACE_ELSEWHERE, PLACE_ON_IT, PLACE_UNKNOWN };
+
+struct libmnt_fs;
+
 bool device_is_above(dev_t dev, dev_t base);
+bool device_rests_on(dev_t dev, dev_t base);
+enum whereabouts file_place(const char *path, dev_t base);
+dev_t device_of_mount(struct libmnt_fs *fs);
+
+/* freeze.c */
 
 int freeze_filesystems(dev_t dev, const char *device, struct frozen **frozen);
 int freeze_device(dev_t dev, const char *device, struct frozen **frozen);
 int guard_only(const char *device, struct frozen **frozen);
+int frozen_flush(struct frozen *frozen, const char *device);
 int frozen_suspend(struct frozen *frozen, const char *name);
 int frozen_resume(struct frozen *frozen, const char *name);
 json_t *frozen_json(const struct frozen *frozen);

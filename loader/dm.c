@@ -66,6 +66,10 @@ static int report(const char *name, int err, const char *doing)
 		      .next = "the kernel's log says more: dmesg | tail");
 }
 
+/* Of what udev does meanwhile, if we do not wait for it yet */
+static uint32_t udev_cookie;
+static bool udev_held;
+
 /*
  * With a cookie, so that udev has done its work when we go on, and without the
  * rules that would look into it: it has the UUIDs of the device it is a copy of.
@@ -75,17 +79,30 @@ static int run_with_udev(struct dm_task *task)
 	const uint16_t flags = DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG |
 			       DM_UDEV_DISABLE_DISK_RULES_FLAG |
 			       DM_UDEV_DISABLE_OTHER_RULES_FLAG;
-	uint32_t cookie = 0;
 	int err;
 
-	if (!dm_task_set_cookie(task, &cookie, flags))
+	if (!dm_task_set_cookie(task, &udev_cookie, flags))
 		return EINVAL;
 	err = run(task);
-	dm_udev_wait(cookie);
+	if (!udev_held)
+		dm_udev_release();
 	return err;
 }
 
-static int simple(int type, const char *name, const char *doing)
+void dm_udev_hold(void)
+{
+	udev_held = true;
+	udev_cookie = 0;
+}
+
+void dm_udev_release(void)
+{
+	udev_held = false;
+	dm_udev_wait(udev_cookie);
+	udev_cookie = 0;
+}
+
+static int simple(int type, const char *name, bool ours, const char *doing)
 {
 	struct dm_task *t = task(type, name);
 	int err;
@@ -93,19 +110,45 @@ static int simple(int type, const char *name, const char *doing)
 	/* What is mounted there has been frozen. */
 	if (type == DM_DEVICE_SUSPEND)
 		dm_task_skip_lockfs(t);
-	err = type == DM_DEVICE_RESUME ? run_with_udev(t) : run(t);
+	err = ours ? run_with_udev(t) : run(t);
 	dm_task_destroy(t);
 	return err ? report(name, err, doing) : BIOCTL_OK;
 }
 
 int dm_suspend(const char *name)
 {
-	return simple(DM_DEVICE_SUSPEND, name, "suspending it");
+	return simple(DM_DEVICE_SUSPEND, name, false, "suspending it");
+}
+
+int dm_suspend_hanging(const char *name)
+{
+	struct dm_task *t = task(DM_DEVICE_SUSPEND, name);
+	int err;
+
+	dm_task_skip_lockfs(t);
+	dm_task_no_flush(t);
+	err = run(t);
+	dm_task_destroy(t);
+	return err ? report(name, err, "suspending it") : BIOCTL_OK;
 }
 
 int dm_resume(const char *name)
 {
-	return simple(DM_DEVICE_RESUME, name, "resuming it");
+	return simple(DM_DEVICE_RESUME, name, true, "resuming it");
+}
+
+int dm_resume_foreign(const char *name)
+{
+	return simple(DM_DEVICE_RESUME, name, false, "resuming it");
+}
+
+/* "CIPHER KEY ...": nobody shall see it in what we print. */
+static void hide_key(char *params)
+{
+	char *key = params ? strchr(params, ' ') : NULL;
+
+	while (key && *++key && *key != ' ')
+		*key = '0';
 }
 
 /* Each line: START LENGTH TARGET ARGUMENTS */
@@ -123,6 +166,9 @@ static char *read_lines(const char *name, int type)
 	do {
 		next = dm_get_next_target(t, next, &start, &length, &target,
 					  &params);
+		if (target && type == DM_DEVICE_TABLE &&
+		    !strcmp(target, "crypt"))
+			hide_key(params);
 		if (target)
 			lines = strf("%s%llu %llu %s %s\n", lines,
 				     (unsigned long long)start,

@@ -39,7 +39,18 @@ int dm_load(const char *name, const char *table);
 int dm_remove(const char *name, unsigned int seconds);
 int dm_message(const char *name, const char *message);
 int dm_suspend(const char *name);
+/* Without waiting for what hangs there: it goes on by the next table. */
+int dm_suspend_hanging(const char *name);
 int dm_resume(const char *name);
+/* What somebody else made: udev is to know of it what it knew. */
+int dm_resume_foreign(const char *name);
+
+/*
+ * Between these this process does not wait for udev, which may need what is
+ * suspended; then it waits for all at once.
+ */
+void dm_udev_hold(void);
+void dm_udev_release(void);
 
 /* Names of the devices whose UUID has that beginning; ends with NULL. */
 char **dm_names(const char *uuid_prefix);

@@ -7,7 +7,6 @@
  * whoever writes there hangs. So there is a second process that thaws what was
  * frozen if the first is gone, killed or not.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libmount/libmount.h>
@@ -27,6 +26,7 @@
 struct mount {
 	struct mount *next;
 	char *path;
+	dev_t dev; /* as in mountinfo */
 	int fd;
 	bool *frozen; /* shared with the guard */
 };
@@ -34,88 +34,74 @@ struct mount {
 #define MAX_SUSPENDED 32
 #define DM_NAME 128
 
+struct suspended {
+	char name[DM_NAME]; /* "" if there is none */
+	bool ours;
+};
+
 struct frozen {
 	struct mount *mounts;
-	char (*suspended)[DM_NAME]; /* dm devices; shared with the guard */
-	bool own; /* the first of them is the device itself */
+	struct suspended *suspended; /* dm devices; shared with the guard */
+	char *dm; /* name of the device itself, if device mapper made it */
 	pid_t guard;
 	int tie; /* the guard thaws when it is closed */
 };
 
-/* The number in a "dev" file of sysfs, 0 if there is none. */
-static dev_t read_number(const char *path)
+/* How many of these there are, in one cut */
+static unsigned int nr_frozen;
+
+static void add_mount(struct libmnt_fs *fs, int fd, struct mount **list)
 {
-	unsigned int major_nr, minor_nr;
-	FILE *file = fopen(path, "re");
-	dev_t dev = 0;
+	struct mount *mount = xalloc(1, sizeof(*mount));
 
-	if (!file)
-		return 0;
-	if (fscanf(file, "%u:%u", &major_nr, &minor_nr) == 2)
-		dev = makedev(major_nr, minor_nr);
-	fclose(file);
-	return dev;
-}
-
-/* Is @dev @base, a partition of it, or stacked on it at any height? */
-bool device_is_above(dev_t dev, dev_t base)
-{
-	char *sysfs = strf("/sys/dev/block/%u:%u", major(dev), minor(dev));
-	bool above = dev == base;
-	struct dirent *slave;
-	DIR *slaves;
-
-	if (!above && !access(strf("%s/partition", sysfs), F_OK))
-		above = device_is_above(read_number(strf("%s/../dev", sysfs)),
-					base);
-	slaves = above ? NULL : opendir(strf("%s/slaves", sysfs));
-	while (slaves && !above && (slave = readdir(slaves))) {
-		dev_t below = 0;
-
-		if (slave->d_name[0] != '.')
-			below = read_number(
-				strf("%s/slaves/%s/dev", sysfs, slave->d_name));
-		if (below)
-			above = device_is_above(below, base);
-	}
-	if (slaves)
-		closedir(slaves);
-	free(sysfs);
-	return above;
-}
-
-/*
- * The device of a mounted filesystem: its own number, or for one that makes
- * one up (btrfs) that of the node that was mounted. 0 if there is none.
- */
-static dev_t device_of(struct libmnt_fs *fs)
-{
-	const char *source = mnt_fs_get_srcpath(fs);
-	dev_t dev = mnt_fs_get_devno(fs);
-	struct stat st;
-
-	if (major(dev))
-		return dev;
-	return source && !stat(source, &st) && S_ISBLK(st.st_mode) ?
-		       st.st_rdev :
-		       0;
-}
-
-static int open_mount(const char *path, const char *device, struct mount **list)
-{
-	struct mount *mount;
-	int fd;
-
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return failed(.op = OP_FREEZE, .what = path, .device = device,
-			      .err = errno);
-	mount = xalloc(1, sizeof(*mount));
-	mount->path = strf("%s", path);
+	mount->path = strf("%s", mnt_fs_get_target(fs));
+	mount->dev = mnt_fs_get_devno(fs);
 	mount->fd = fd;
 	mount->next = *list;
 	*list = mount;
-	return BIOCTL_OK;
+}
+
+/* Or another mount hides it. */
+static bool is_at(int fd, struct libmnt_fs *fs)
+{
+	struct statx stx;
+
+	return !statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) &&
+	       stx.stx_mnt_id == (__u64)mnt_fs_get_id(fs);
+}
+
+static bool has_mount(const struct mount *list, dev_t dev)
+{
+	while (list && list->dev != dev)
+		list = list->next;
+	return list;
+}
+
+/* First those that can be reached; where one cannot, another of the same will do. */
+static int open_mount(struct libmnt_fs *fs, const char *device, bool again,
+		      struct mount **list)
+{
+	const char *path = mnt_fs_get_target(fs);
+	int fd;
+
+	if (again && has_mount(*list, mnt_fs_get_devno(fs)))
+		return BIOCTL_OK;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && is_at(fd, fs)) {
+		add_mount(fs, fd, list);
+		return BIOCTL_OK;
+	}
+	if (fd >= 0) {
+		close(fd);
+		errno = EBUSY;
+	}
+	if (!again)
+		return BIOCTL_OK;
+	return failed(.op = OP_FREEZE, .what = path, .device = device,
+		      .err = errno,
+		      .cause = fd < 0 ? NULL :
+					"something else is mounted over it",
+		      .next = "unmount what hides it");
 }
 
 static int open_mounts(dev_t dev, const char *device, struct mount **list)
@@ -129,9 +115,12 @@ static int open_mounts(dev_t dev, const char *device, struct mount **list)
 	if (!mounts || !iter)
 		return failed(.op = OP_FREEZE, .what = "/proc/self/mountinfo",
 			      .device = device, .err = errno);
-	while (!err && !mnt_table_next_fs(mounts, iter, &fs)) {
-		if (device_is_above(device_of(fs), dev))
-			err = open_mount(mnt_fs_get_target(fs), device, list);
+	for (int again = 0; again < 2; again++) {
+		while (!err && !mnt_table_next_fs(mounts, iter, &fs)) {
+			if (device_is_above(device_of_mount(fs), dev))
+				err = open_mount(fs, device, again, list);
+		}
+		mnt_reset_iter(iter, MNT_ITER_FORWARD);
 	}
 	mnt_free_iter(iter);
 	mnt_unref_table(mounts);
@@ -144,9 +133,12 @@ static int resume_all(const struct frozen *frozen)
 	int err = BIOCTL_OK;
 
 	for (int i = MAX_SUSPENDED - 1; i >= 0; i--) {
-		if (*frozen->suspended[i])
-			err |= dm_resume(frozen->suspended[i]);
-		*frozen->suspended[i] = '\0';
+		struct suspended *dm = &frozen->suspended[i];
+
+		if (*dm->name)
+			err |= dm->ours ? dm_resume(dm->name) :
+					  dm_resume_foreign(dm->name);
+		*dm->name = '\0';
 	}
 	return err;
 }
@@ -157,48 +149,101 @@ static void thaw_if_frozen(const struct mount *mount)
 		ioctl(mount->fd, FITHAW, 0);
 }
 
-/* A session of its own: who kills the first process and its group spares it. */
-static void guard(const struct frozen *frozen, int tie)
+/*
+ * The programs of this machine may be on what stands still: nothing of ours is to
+ * be read from there now.
+ */
+static int stay_in_memory(void)
 {
-	char byte;
+	return mlockall(MCL_CURRENT | MCL_FUTURE);
+}
+
+/* A session of its own: who kills the first process and its group spares it. */
+static void guard(const struct frozen *frozen, int tie, int ready)
+{
+	char byte = 0;
 
 	setsid();
+	dm_udev_hold();
+	if (stay_in_memory() || write(ready, &byte, 1) != 1)
+		_exit(1);
 	while (read(tie, &byte, 1) < 0 && errno == EINTR)
 		;
 	/* As it was suspended last; to thaw is to write. */
 	resume_all(frozen);
 	for (struct mount *m = frozen->mounts; m; m = m->next)
 		thaw_if_frozen(m);
+	dm_udev_release();
 	_exit(0);
+}
+
+/* Where messages go, and what udev needs, may be what stands still. */
+static void begin(void)
+{
+	if (nr_frozen++)
+		return;
+	dm_udev_hold();
+	fail_hold();
+}
+
+static void end(void)
+{
+	if (--nr_frozen)
+		return;
+	munlockall();
+	dm_udev_release();
+	fail_release();
+}
+
+/* Return: errno, or 0 if it is ready to do its work. */
+static int fork_guard(struct frozen *frozen)
+{
+	int ends[2], ready[2];
+	char byte;
+	int err;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return errno;
+	if (pipe2(ready, O_CLOEXEC) || stay_in_memory())
+		return errno;
+	frozen->guard = fork();
+	if (frozen->guard < 0)
+		return errno;
+	if (!frozen->guard) {
+		close(ends[1]);
+		guard(frozen, ends[0], ready[1]);
+	}
+	close(ends[0]);
+	close(ready[1]);
+	frozen->tie = ends[1];
+	err = read(ready[0], &byte, 1) == 1 ? 0 : ENOMEM;
+	close(ready[0]);
+	return err;
 }
 
 static int start_guard(struct frozen *frozen, const char *device)
 {
-	size_t len = MAX_SUSPENDED * DM_NAME;
-	int ends[2];
+	size_t len = MAX_SUSPENDED * sizeof(*frozen->suspended);
 	bool *flags;
 	char *shared;
+	int err;
 
 	for (struct mount *m = frozen->mounts; m; m = m->next)
 		len++;
 	shared = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED || pipe2(ends, O_CLOEXEC))
+	if (shared == MAP_FAILED)
 		return failed(.op = OP_FREEZE, .device = device, .err = errno);
-	frozen->suspended = (char(*)[DM_NAME])shared;
-	flags = (bool *)(shared + MAX_SUSPENDED * DM_NAME);
+	frozen->suspended = (struct suspended *)shared;
+	flags = (bool *)(frozen->suspended + MAX_SUSPENDED);
 	for (struct mount *m = frozen->mounts; m; m = m->next)
 		m->frozen = flags++;
-	frozen->guard = fork();
-	if (!frozen->guard) {
-		close(ends[1]);
-		guard(frozen, ends[0]);
-	}
-	close(ends[0]);
-	frozen->tie = ends[1];
-	if (frozen->guard < 0)
-		return failed(.op = OP_FREEZE, .device = device, .err = errno);
-	return BIOCTL_OK;
+	begin();
+	err = fork_guard(frozen);
+	if (!err)
+		return BIOCTL_OK;
+	end();
+	return failed(.op = OP_FREEZE, .device = device, .err = err);
 }
 
 static int freeze_one(struct mount *mount, const char *device)
@@ -232,22 +277,28 @@ static char *dm_name(dev_t dev)
 	return found;
 }
 
-/* Until thaw_filesystems(), or until it is resumed, whatever becomes of us. */
-int frozen_suspend(struct frozen *frozen, const char *name)
+static int suspend(struct frozen *frozen, const char *name, bool ours)
 {
-	int i, err;
+	struct suspended *dm = frozen->suspended;
+	int err;
 
-	for (i = 0; *frozen->suspended[i]; i++) {
-		if (i == MAX_SUSPENDED - 1)
+	while (*dm->name)
+		if (++dm == frozen->suspended + MAX_SUSPENDED)
 			return failed(.op = OP_DM, .what = name,
 				      .cause = "too many are suspended",
 				      .next = "do it in several steps");
-	}
-	snprintf(frozen->suspended[i], DM_NAME, "%s", name);
+	dm->ours = ours;
+	snprintf(dm->name, sizeof(dm->name), "%s", name);
 	err = dm_suspend(name);
 	if (err)
-		*frozen->suspended[i] = '\0';
+		*dm->name = '\0';
 	return err;
+}
+
+/* One of ours, until thaw_filesystems() or frozen_resume(), whatever becomes of us. */
+int frozen_suspend(struct frozen *frozen, const char *name)
+{
+	return suspend(frozen, name, true);
 }
 
 int frozen_resume(struct frozen *frozen, const char *name)
@@ -255,34 +306,30 @@ int frozen_resume(struct frozen *frozen, const char *name)
 	int err = dm_resume(name);
 
 	for (int i = 0; !err && i < MAX_SUSPENDED; i++) {
-		if (!strcmp(frozen->suspended[i], name))
-			*frozen->suspended[i] = '\0';
+		if (!strcmp(frozen->suspended[i].name, name))
+			*frozen->suspended[i].name = '\0';
 	}
 	return err;
 }
 
-static int freeze(dev_t dev, const char *device, bool with_dm,
+static int freeze(dev_t dev, const char *device, bool always,
 		  struct frozen **frozen)
 {
 	struct frozen *f = xalloc(1, sizeof(*f));
-	char *dm = with_dm ? dm_name(dev) : NULL;
 	int err;
 
 	*frozen = NULL;
 	f->tie = -1;
-	f->own = dm;
+	f->dm = dm_name(dev);
 	err = open_mounts(dev, device, &f->mounts);
-	if (err || (!f->mounts && !with_dm))
+	if (err || (!f->mounts && !always))
 		return err;
 	err = start_guard(f, device);
 	if (err)
 		return err;
 	*frozen = f;
-	fail_hold();
 	for (struct mount *m = f->mounts; !err && m; m = m->next)
 		err = freeze_one(m, device);
-	if (!err && dm)
-		err = frozen_suspend(f, dm);
 	if (err) {
 		thaw_filesystems(f, device);
 		*frozen = NULL;
@@ -296,10 +343,33 @@ int freeze_filesystems(dev_t dev, const char *device, struct frozen **frozen)
 	return freeze(dev, device, false, frozen);
 }
 
-/* The same, and suspends the device if it can be. There is always one. */
+/* The same, but there is always one. */
 int freeze_device(dev_t dev, const char *device, struct frozen **frozen)
 {
 	return freeze(dev, device, true, frozen);
+}
+
+/*
+ * What the device, if it is one of device mapper, has taken in, has ended. It does
+ * not stay suspended: a stack on its lower device could not be then.
+ */
+int frozen_flush(struct frozen *frozen, const char *device)
+{
+	struct dm_state dm;
+	int err;
+
+	if (!frozen->dm)
+		return BIOCTL_OK;
+	err = dm_find(frozen->dm, &dm);
+	if (err)
+		return err;
+	if (dm.suspended)
+		return failed(.op = OP_FREEZE, .what = frozen->dm,
+			      .device = device, .err = EBUSY,
+			      .cause = "somebody has suspended it",
+			      .next = "wait until it is resumed");
+	err = suspend(frozen, frozen->dm, false);
+	return err ? err : resume_all(frozen);
 }
 
 /* Nothing is frozen yet: for frozen_suspend(). */
@@ -311,8 +381,6 @@ int guard_only(const char *device, struct frozen **frozen)
 	err = start_guard(*frozen, device);
 	if (err)
 		*frozen = NULL;
-	else
-		fail_hold();
 	return err;
 }
 
@@ -323,7 +391,7 @@ json_t *frozen_json(const struct frozen *frozen)
 	for (struct mount *m = frozen ? frozen->mounts : NULL; m; m = m->next)
 		json_array_append_new(mounts, json_string_or_null(m->path));
 	return json_pack("{s:o, s:b}", "mounts", mounts, "suspended",
-			 frozen && frozen->own);
+			 frozen && frozen->dm);
 }
 
 /* Also tells what has failed since the freeze. */
@@ -346,6 +414,6 @@ int thaw_filesystems(struct frozen *frozen, const char *device)
 	}
 	close(frozen->tie);
 	waitpid(frozen->guard, NULL, 0);
-	fail_release();
+	end();
 	return err;
 }

@@ -23,9 +23,6 @@
 
 #define THROTTLE "/sys/module/dm_mirror/parameters/raid1_resync_throttle"
 #define REGION 1024 /* sectors that are copied at a time */
-#define CHUNK (1 << 20) /* bytes that are compared at a time */
-#define BLOCK 4096
-#define TRIES 1000 /* of a block that is being written to */
 
 struct migrate_args {
 	const char *source;
@@ -36,25 +33,54 @@ struct migrate_args {
 	bool force;
 };
 
+/**
+ * struct progress - state of the mirror
+ * @source: number of the disk that it copies from
+ * @target: of the other one
+ * @done: regions that are copied
+ * @total: of so many
+ * @health: a letter for each disk: A is alive
+ */
 struct progress {
+	dev_t source;
+	dev_t target;
 	unsigned long long done;
 	unsigned long long total;
-	bool failed;
+	char health[3];
 };
 
 /* "0 N mirror 2 A:B C:D DONE/TOTAL 1 HEALTH 1 core" */
-static bool read_progress(struct stack *stack, struct progress *progress)
+static bool parse_status(const char *status, struct progress *progress)
 {
-	char health[16] = "";
+	unsigned int from[2], to[2];
 
 	memset(progress, 0, sizeof(*progress));
-	if (dm_find(stack->dm_name, &stack->dm) ||
-	    sscanf(stack->dm.status,
-		   "%*u %*u mirror %*u %*s %*s %llu/%llu %*u %15s",
-		   &progress->done, &progress->total, health) != 3)
+	if (sscanf(status,
+		   "%*u %*u mirror 2 %u:%u %u:%u %llu/%llu %*u %2[A-Za-z]",
+		   &from[0], &from[1], &to[0], &to[1], &progress->done,
+		   &progress->total, progress->health) != 7)
 		return false;
-	progress->failed = strcmp(health, "AA");
+	progress->source = makedev(from[0], from[1]);
+	progress->target = makedev(to[0], to[1]);
 	return true;
+}
+
+static bool read_progress(struct stack *stack, struct progress *progress)
+{
+	return !dm_find(stack->dm_name, &stack->dm) &&
+	       parse_status(stack->dm.status, progress);
+}
+
+static bool is_alive(const struct progress *progress)
+{
+	return !strcmp(progress->health, "AA");
+}
+
+bool stack_mirror_failed(const struct stack *stack)
+{
+	struct progress now;
+
+	return parse_status(stack->dm.status, &now) && !is_alive(&now);
 }
 
 static void set_throttle(unsigned int percent)
@@ -65,6 +91,18 @@ static void set_throttle(unsigned int percent)
 		return;
 	fprintf(file, "%u\n", percent);
 	fclose(file);
+}
+
+static unsigned int throttle(void)
+{
+	FILE *file = fopen(THROTTLE, "re");
+	unsigned int percent = 100;
+
+	if (file && fscanf(file, "%u", &percent) != 1)
+		percent = 100;
+	if (file)
+		fclose(file);
+	return percent;
 }
 
 /*
@@ -110,7 +148,32 @@ static bool wait_second(void)
 	return sigtimedwait(&signals, NULL, &second) < 0;
 }
 
-static int copy_all(struct stack *stack, const struct migrate_args *args)
+/* The source has it all, unless it is the one that failed. */
+static int mirror_failed(struct stack *stack, const struct progress *now,
+			 const struct migrate_args *args)
+{
+	const struct stack_args remove = { .device = args->source,
+					   .name = MIGRATE_STACK };
+	int err;
+
+	if (now->health[0] != 'A')
+		return failed(.op = OP_MIGRATE, .what = args->target,
+			      .device = stack->device,
+			      .cause = "the source has errors",
+			      .next = "see dmesg; bioctl migrate --cancel");
+	err = stack_rescue(stack);
+	if (!err)
+		err = stack_remove_quietly(&remove);
+	return failed(.op = OP_MIGRATE, .what = args->target,
+		      .device = stack->device, .err = EIO,
+		      .cause = "the target has errors",
+		      .next = err ? "the source is complete: bioctl migrate "
+				    "--cancel" :
+				    "all I/O goes to the source again: choose "
+				    "another target");
+}
+
+static int copy_regions(struct stack *stack, const struct migrate_args *args)
 {
 	unsigned long long before = 0;
 	struct progress now;
@@ -121,12 +184,8 @@ static int copy_all(struct stack *stack, const struct migrate_args *args)
 				      .device = stack->device,
 				      .cause = "the mirror is gone",
 				      .next = "see 'bioctl stack list'");
-		if (now.failed)
-			return failed(.op = OP_MIGRATE, .what = args->target,
-				      .device = stack->device,
-				      .cause = "a disk of the mirror failed",
-				      .next = "the source is complete: bioctl "
-					      "migrate --cancel");
+		if (!is_alive(&now))
+			return mirror_failed(stack, &now, args);
 		show(&now, "");
 		if (now.done == now.total)
 			break;
@@ -144,115 +203,14 @@ static int copy_all(struct stack *stack, const struct migrate_args *args)
 	return BIOCTL_OK;
 }
 
-/**
- * struct pair - two disks that are compared
- * @paths: of them
- * @fds: open
- * @bufs: what was read of each
- * @err: errno of the read that failed
- * @bad: index of that disk
- */
-struct pair {
-	const char *paths[2];
-	int fds[2];
-	char *bufs[2];
-	int err;
-	int bad;
-};
-
-static bool pair_read(struct pair *pair, off_t at, size_t len)
+static int copy_all(struct stack *stack, const struct migrate_args *args)
 {
-	for (int i = 0; i < 2; i++) {
-		ssize_t got = pread(pair->fds[i], pair->bufs[i], len, at);
+	unsigned int before = throttle();
+	int err = copy_regions(stack, args);
 
-		if (got == (ssize_t)len)
-			continue;
-		pair->err = got < 0 ? errno : EIO;
-		pair->bad = i;
-		return false;
-	}
-	return true;
-}
-
-/*
- * Both are written to meanwhile, one a bit before the other: a block that differs
- * is read again until it does not.
- */
-static bool same_block(struct pair *pair, off_t at, size_t len)
-{
-	const struct timespec pause = { .tv_nsec = 1000000 };
-
-	for (int tries = 0; tries < TRIES; tries++) {
-		if (!pair_read(pair, at, len))
-			return false;
-		if (!memcmp(pair->bufs[0], pair->bufs[1], len))
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
-/* Return: how much is the same, @len if all is */
-static size_t same(struct pair *pair, off_t at, size_t len)
-{
-	size_t done, block;
-
-	if (!pair_read(pair, at, len))
-		return 0;
-	if (!memcmp(pair->bufs[0], pair->bufs[1], len))
-		return len;
-	for (done = 0; done < len; done += block) {
-		block = len - done < BLOCK ? len - done : BLOCK;
-		if (!same_block(pair, at + done, block))
-			break;
-	}
-	return done;
-}
-
-static int differs(const struct stack *stack, const struct pair *pair, off_t at)
-{
-	char *cause;
-
-	if (pair->err)
-		cause = strf("%s cannot be read at byte %lld: %s",
-			     pair->paths[pair->bad], (long long)at,
-			     strerror(pair->err));
-	else
-		cause = strf("it differs from the device at byte %lld",
-			     (long long)at);
-	return failed(.op = OP_MIGRATE, .what = pair->paths[1],
-		      .device = stack->device, .cause = cause,
-		      .next = "nothing was switched; bioctl migrate --cancel");
-}
-
-static int verify(const struct stack *stack, const struct migrate_args *args)
-{
-	struct pair pair = {
-		.paths = { device_name(stack->link_info.blk.lower),
-			   args->target },
-	};
-	off_t at = 0, end = (off_t)device_sectors(stack->device) * 512;
-	size_t len, done;
-
-	for (int i = 0; i < 2; i++) {
-		pair.fds[i] =
-			open(pair.paths[i], O_RDONLY | O_DIRECT | O_CLOEXEC);
-		if (pair.fds[i] < 0 ||
-		    posix_memalign((void **)&pair.bufs[i], BLOCK, CHUNK))
-			return failed(.op = OP_MIGRATE, .what = pair.paths[i],
-				      .device = stack->device, .err = errno);
-	}
-	for (; at < end; at += done) {
-		len = end - at < CHUNK ? end - at : CHUNK;
-		done = same(&pair, at, len);
-		if (done < len)
-			return differs(stack, &pair, at + done);
-	}
-	for (int i = 0; i < 2; i++) {
-		close(pair.fds[i]);
-		free(pair.bufs[i]);
-	}
-	return BIOCTL_OK;
+	if (args->rate)
+		set_throttle(before);
+	return err;
 }
 
 static int check_target(const struct stack *stack,
@@ -303,58 +261,105 @@ static void finish_print(const json_t *result)
 	       json_text(result, "lower", "?"));
 }
 
-static int finish(struct stack *stack, const struct migrate_args *args)
-{
-	int lock = pin_lock(), err;
-
-	if (lock < 0)
-		return BIOCTL_FAILED;
-	err = stack_change_top(stack, args->target);
-	at_step("migrated");
-	if (!err)
-		err = dm_remove(stack->dm_name, PATIENCE);
-	close(lock);
-	return err;
-}
-
 static int say_moved(const struct stack *stack)
 {
 	emit(json_pack("{s:s, s:s, s:s}", "device", stack->device, "target",
-		       device_name(stack->top), "lower",
+		       device_name(stack_moved_to(stack)), "lower",
 		       device_name(stack->link_info.blk.lower)),
 	     finish_print);
 	return BIOCTL_OK;
 }
 
-/* One that was killed at the very end, or has done all */
-static int moved_before(struct stack *stack, const struct migrate_args *args)
+/* Is it the one that a command names? */
+static bool is_target(dev_t dev, const struct migrate_args *args)
 {
 	struct stat st;
 
-	if (stat(args->target, &st) || st.st_rdev != stack->top)
+	return !stat(args->target, &st) && st.st_rdev == dev;
+}
+
+/* Nothing is written meanwhile. */
+static int check_copied(const struct stack *stack)
+{
+	struct progress now;
+	struct dm_state dm;
+
+	if (!dm_find(stack->dm_name, &dm) && parse_status(dm.status, &now) &&
+	    is_alive(&now) && now.done == now.total)
+		return BIOCTL_OK;
+	return failed(.op = OP_MIGRATE, .what = stack->dm_name,
+		      .device = stack->device,
+		      .cause = strf("the mirror is not complete any more: %s",
+				    dm.status),
+		      .next = "see dmesg; the same command tries again, "
+			      "--cancel gives up");
+}
+
+/* One that was ended and begun anew meanwhile, by others, is not ours. */
+static int finish(struct stack *stack, const struct migrate_args *args)
+{
+	__u32 link = stack->link_info.id;
+	int lock = pin_lock(), err;
+	struct progress now;
+	struct stat st;
+	json_t *covered;
+
+	if (lock < 0)
+		return BIOCTL_FAILED;
+	stack_look(stack, stack->key, MIGRATE_STACK);
+	if (stack->link_info.id != link || !read_progress(stack, &now) ||
+	    !is_target(now.target, args) || stat(args->target, &st)) {
+		close(lock);
 		return failed(.op = OP_MIGRATE, .what = args->target,
 			      .device = stack->device,
-			      .cause = strf("its data are on %s",
-					    device_name(stack->top)),
-			      .next = "unmount it and migrate that one");
-	if (stack->dm.exists && dm_remove(stack->dm_name, PATIENCE))
-		return BIOCTL_FAILED;
-	return say_moved(stack);
+			      .cause = "somebody has ended it meanwhile",
+			      .next = "see 'bioctl stack list'");
+	}
+	/* Device mapper goes on claiming it: nobody mounts it beside us. */
+	err = stack_exchange(stack,
+			     strf("0 %llu linear %u:%u 0",
+				  device_sectors(stack->device),
+				  major(st.st_rdev), minor(st.st_rdev)),
+			     check_copied, &covered);
+	at_step("migrated");
+	close(lock);
+	return err;
+}
+
+/* One that was killed at the very end, or has done all */
+static int moved_before(const struct stack *stack,
+			const struct migrate_args *args)
+{
+	dev_t to = stack_moved_to(stack);
+
+	if (is_target(to, args))
+		return say_moved(stack);
+	return failed(.op = OP_MIGRATE, .what = args->target,
+		      .device = stack->device,
+		      .cause = strf("its data are on %s", device_name(to)),
+		      .next = "unmount it and migrate that one");
 }
 
 /* Copying, whoever has begun it */
 static int go_on(struct stack *stack, const struct migrate_args *args, int lock)
 {
+	struct progress now;
 	int err = BIOCTL_OK;
 
 	if (!stack_is_there(stack))
 		err = start(stack, args);
 	close(lock);
 	at_step("copying");
+	if (!err && read_progress(stack, &now) && !is_target(now.target, args))
+		return failed(.op = OP_MIGRATE, .what = args->target,
+			      .device = stack->device,
+			      .cause = strf("it is being copied to %s",
+					    device_name(now.target)),
+			      .next = "name that one, or give up with --cancel");
 	if (!err)
 		err = copy_all(stack, args);
 	if (!err && args->verify)
-		err = verify(stack, args);
+		err = migrate_verify(stack, args->target);
 	at_step("copied");
 	if (!err)
 		err = finish(stack, args);
@@ -374,7 +379,7 @@ static int migrate(const struct migrate_args *args, int lock)
 	if (err)
 		return err;
 	hold_signals();
-	if (stack_is_moved(&stack))
+	if (stack_moved_to(&stack))
 		return moved_before(&stack, args);
 	if (stack_is_there(&stack) && strcmp(stack_state(&stack), "inserted"))
 		return failed(.op = OP_MIGRATE, .what = args->target,

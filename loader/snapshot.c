@@ -10,23 +10,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "snapshot.h"
 #include "stack.h"
-
-struct snapshot_args {
-	const char *verb;
-	char **devices;
-	unsigned int nr_devices;
-	char **stores;
-	unsigned int nr_stores;
-	const char *name;
-	unsigned long long size;
-	unsigned long long chunk;
-	bool force;
-};
 
 /**
  * struct cut - one device of which a snapshot is made
@@ -115,7 +104,6 @@ static int prepare(struct cut *cut, const struct snapshot_args *args,
 	struct dm_state dm;
 	int err;
 
-	cut->store_fd = -1;
 	err = prepare_origin(cut, args->devices[nr]);
 	if (err)
 		return err;
@@ -128,8 +116,8 @@ static int prepare(struct cut *cut, const struct snapshot_args *args,
 			      .device = cut->stack.device, .err = EEXIST,
 			      .next = "see 'bioctl snapshot list'; remove it, or "
 				      "choose another --name");
-	cut->store = store_open(args->stores[nr], cut->stack.dev, args->size,
-				args->force, &cut->store_fd);
+	cut->store = store_open(args->stores[nr], args->size, args->force,
+				&cut->store_fd);
 	return cut->store ? BIOCTL_OK : BIOCTL_FAILED;
 }
 
@@ -140,7 +128,9 @@ static int make(struct cut *cut, const struct snapshot_args *args)
 	dev_t lower = stack->link_info.blk.lower, dev;
 	int err;
 
-	err = frozen_suspend(cut->frozen, stack->dm_name);
+	err = frozen_flush(cut->frozen, stack->device);
+	if (!err)
+		err = frozen_suspend(cut->frozen, stack->dm_name);
 	at_step("origin-suspended");
 	if (!err)
 		err = dm_make_read_only(
@@ -197,6 +187,64 @@ static int cut_all(struct cut *cuts, const struct snapshot_args *args)
 	return err;
 }
 
+/* Devices of which blocks are kept, or will be */
+static int find_origins(const struct snapshot_args *args, dev_t **origins,
+			unsigned int *nr)
+{
+	char **names = dm_names(STACK_UUID);
+	unsigned int size = args->nr_devices;
+	struct stack stack;
+	struct dm_state dm;
+
+	for (char **name = names; *name; name++)
+		size++;
+	*origins = xalloc(size, sizeof(**origins));
+	*nr = 0;
+	for (unsigned int i = 0; i < args->nr_devices; i++) {
+		if (stack_find(&stack, args->devices[i], SNAPSHOT_STACK))
+			return BIOCTL_FAILED;
+		(*origins)[(*nr)++] = stack.dev;
+	}
+	for (; *names; names++) {
+		char *key, *dot;
+
+		if (dm_find(*names, &dm) || !dm.exists)
+			continue;
+		key = strf("%s", dm.uuid + strlen(STACK_UUID));
+		dot = strchr(key, '.');
+		if (!dot || strcmp(dot, "." SNAPSHOT_STACK))
+			continue;
+		*dot = '\0';
+		stack = (struct stack){};
+		stack_look(&stack, key, SNAPSHOT_STACK);
+		if (stack.dev)
+			(*origins)[(*nr)++] = stack.dev;
+	}
+	return BIOCTL_OK;
+}
+
+/* Before anything is done */
+static int check_stores(const struct snapshot_args *args)
+{
+	unsigned int nr;
+	dev_t *origins;
+	int err;
+
+	err = find_origins(args, &origins, &nr);
+	for (unsigned int i = 0; !err && i < args->nr_stores; i++) {
+		for (unsigned int k = 0; k < i; k++)
+			if (same_file(args->stores[i], args->stores[k]))
+				return failed(.op = OP_STORE,
+					      .what = args->stores[i],
+					      .cause = "it is named twice",
+					      .next = "name one for each "
+						      "device");
+		if (store_check_place(args->stores[i], origins, nr))
+			err = BIOCTL_FAILED;
+	}
+	return err;
+}
+
 static int create(const struct snapshot_args *args)
 {
 	unsigned int nr = args->nr_devices;
@@ -205,6 +253,9 @@ static int create(const struct snapshot_args *args)
 	int err = BIOCTL_OK;
 
 	hold_signals();
+	for (unsigned int i = 0; i < nr; i++)
+		cuts[i].store_fd = -1;
+	err = check_stores(args);
 	for (unsigned int i = 0; !err && i < nr; i++)
 		err = prepare(&cuts[i], args, i);
 	at_step("prepared");
@@ -247,79 +298,6 @@ static int take_out(struct cut *cut, const char *name)
 	return thaw_filesystems(cut->frozen, stack->device) | err;
 }
 
-static json_t *snapshot_json(const char *dm_name, const struct dm_state *dm)
-{
-	unsigned long long used = 0, total = 0, metadata = 0, length = 0;
-	char *key = strf("%s", dm->uuid + strlen(SNAPSHOT_UUID));
-	char *name = strchr(key, '.');
-	char word[32] = "", *state = "valid";
-
-	if (name)
-		*name++ = '\0';
-	sscanf(dm->status, "%*u %llu snapshot %31s", &length, word);
-	if (sscanf(dm->status, "%*u %*u snapshot %llu/%llu %llu", &used, &total,
-		   &metadata) < 2)
-		state = !strcmp(word, "Overflow") ? "overflow" : "invalid";
-	return json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:b}", "device",
-			 json_string_or_null(device_path(key)), "name",
-			 json_string_or_null(name), "path",
-			 strf("/dev/mapper/%s", dm_name), "state", state,
-			 "used_sectors", (json_int_t)used, "store_sectors",
-			 (json_int_t)total, "sectors", (json_int_t)length,
-			 "open", dm->open > 0);
-}
-
-static void list_print(const json_t *result)
-{
-	json_t *entry;
-	size_t i;
-
-	for (i = 0; (entry = json_element(result, "snapshots", i)); i++) {
-		json_int_t used = json_int(entry, "used_sectors");
-		json_int_t total = json_int(entry, "store_sectors");
-		const char *state = json_text(entry, "state", "?");
-
-		printf("%s %s: %s", json_text(entry, "device", "?"),
-		       json_text(entry, "name", "?"),
-		       json_text(entry, "path", "?"));
-		if (!strcmp(state, "valid"))
-			printf(", %.1f%% of the store is used (%lld of %lld "
-			       "MiB)\n",
-			       total ? 100.0 * used / total : 0.0,
-			       (long long)used / 2048, (long long)total / 2048);
-		else
-			printf(", %s: its store was full, and what it held is "
-			       "lost; the device is not affected\n",
-			       state);
-	}
-}
-
-/* Those of the devices that were named, or all. */
-static int list(const struct snapshot_args *args)
-{
-	char **names = dm_names(SNAPSHOT_UUID);
-	json_t *found = json_array();
-
-	for (; *names; names++) {
-		struct dm_state dm;
-		bool wanted = !args->nr_devices;
-		json_t *entry;
-
-		if (dm_find(*names, &dm) || !dm.exists)
-			continue;
-		entry = snapshot_json(*names, &dm);
-		for (unsigned int i = 0; i < args->nr_devices; i++) {
-			if (!strcmp(json_text(entry, "device", ""),
-				    device_path(args->devices[i])))
-				wanted = true;
-		}
-		if (wanted)
-			json_array_append_new(found, entry);
-	}
-	emit(json_pack("{s:o}", "snapshots", found), list_print);
-	return BIOCTL_OK;
-}
-
 static unsigned int nr_snapshots(const struct stack *stack)
 {
 	char **names = dm_names(strf(SNAPSHOT_UUID "%s.", stack->key));
@@ -352,6 +330,8 @@ static int remove_one(const struct snapshot_args *args, const char *device)
 		err = dm_find(snapshot_dm(&cut.stack, args->name), &dm);
 	if (err)
 		return err;
+	if (dm.exists && strcmp(dm.uuid, snapshot_uuid(&cut.stack, args->name)))
+		dm.exists = false;
 	if (!dm.exists &&
 	    (!stack_is_there(&cut.stack) || nr_snapshots(&cut.stack)))
 		return failed(.op = OP_SNAPSHOT, .what = args->name,
@@ -393,7 +373,7 @@ static int run(void *input)
 	if (err)
 		return err;
 	if (!strcmp(args->verb, "list") || !strcmp(args->verb, "status"))
-		return list(args);
+		return snapshot_list(args);
 	if (pin_lock() < 0)
 		return BIOCTL_FAILED;
 	return strcmp(args->verb, "create") ? remove_all(args) : create(args);
@@ -449,7 +429,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->chunk = 16;
 		return 0;
 	case KEY_STORE:
-		list_add(&args->stores, &args->nr_stores, arg);
+		/* A file keeps its name, a device has a short one, too. */
+		list_add(&args->stores, &args->nr_stores,
+			 access(arg, F_OK) && !strchr(arg, '/') &&
+					 !access(device_path(arg), F_OK) ?
+				 device_path(arg) :
+				 arg);
 		return 0;
 	case KEY_NAME:
 		if (strpbrk(arg, "./") || !*arg)

@@ -102,11 +102,7 @@ static int repair(const struct stack_args *args)
 	if (!stack_is_there(&stack))
 		return failed(.op = OP_STACK, .what = name,
 			      .device = stack.device, .err = ENOENT);
-	if (stack_is_moved(&stack) && stack.dm.exists) {
-		err = dm_remove(stack.dm_name, PATIENCE);
-		return err ? err : status(args);
-	}
-	if (stack_is_moved(&stack) ||
+	if (stack_moved_to(&stack) ||
 	    (!strcmp(stack_state(&stack), "inserted") && !stack.dm.suspended))
 		return status(args);
 	return stack_remove(args);

@@ -56,7 +56,7 @@ int stack_find(struct stack *stack, const char *device, const char *name);
 void stack_look(struct stack *stack, const char *key, const char *name);
 char *stack_uuid(const struct stack *stack);
 bool stack_is_there(const struct stack *stack);
-bool stack_is_moved(const struct stack *stack);
+dev_t stack_moved_to(const struct stack *stack);
 const char *stack_state(const struct stack *stack);
 json_t *stack_json(const struct stack *stack);
 json_t *stack_list_json(void);
@@ -73,7 +73,15 @@ int stack_insert(const struct stack_args *args);
 int stack_remove(const struct stack_args *args);
 int stack_insert_quietly(const struct stack_args *args);
 int stack_remove_quietly(const struct stack_args *args);
-int stack_change_top(const struct stack *stack, const char *top);
+int stack_exchange(const struct stack *stack, const char *table,
+		   int (*check)(const struct stack *stack), json_t **covered);
+int stack_rescue(struct stack *stack);
+
+/* migrate.c */
+bool stack_mirror_failed(const struct stack *stack);
+
+/* migrate_verify.c */
+int migrate_verify(const struct stack *stack, const char *target);
 int stack_attach(struct stack *stack, const struct stack_args *args);
 int stack_set_top(const struct stack *stack, const char *top);
 int stack_barrier(const struct stack *stack);

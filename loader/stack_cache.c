@@ -5,44 +5,69 @@
 
 #include "stack.h"
 
-/* Of the dm-cache targets: the 12th word behind the target's name. */
-static unsigned long long dirty_blocks(const struct dm_state *dm)
+/* Of a line of status, what a target has not written back, or why nobody knows */
+static char *unwritten(const char *line)
 {
-	unsigned long long all = 0, dirty;
-	const char *line = dm->status;
+	unsigned long long dirty;
+	int error = -1;
 
-	while (*line) {
+	/* The 12th word behind the target's name */
+	if (!strncmp(line, "cache ", 6)) {
 		if (sscanf(line,
-			   "%*u %*u cache %*s %*s %*s %*s %*s %*s %*s %*s "
-			   "%*s %*s %llu",
-			   &dirty) == 1)
-			all += dirty;
-		line += strcspn(line, "\n");
-		line += *line == '\n';
+			   "cache %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			   "%llu",
+			   &dirty) != 1)
+			return strf("the cache says '%.40s'", line);
+		return dirty ? strf("%llu blocks of the cache are not written "
+				    "back",
+				    dirty) :
+			       NULL;
 	}
-	return all;
+	if (!strncmp(line, "writecache ", 11) &&
+	    (sscanf(line, "writecache %d", &error) != 1 || error))
+		return strf("the cache has an error: '%.40s'", line);
+	return NULL;
+}
+
+static char *all_unwritten(const char *status)
+{
+	char *found = NULL;
+	int at;
+
+	while (!found && *status) {
+		at = 0;
+		sscanf(status, "%*u %*u %n", &at);
+		found = at ? unwritten(status + at) : strf("no status");
+		status += strcspn(status, "\n");
+		status += *status == '\n';
+	}
+	return found;
+}
+
+static bool has_cache(const struct stack *stack)
+{
+	return strstr(stack->dm.targets, " cache ") ||
+	       strstr(stack->dm.targets, " writecache ");
 }
 
 int stack_check_clean(const struct stack *stack)
 {
 	struct dm_state now;
-	unsigned long long dirty;
+	char *cause;
 	int err;
 
 	/* Others need not be asked, and dm-era does not answer when suspended. */
-	if (!strstr(stack->dm.status, " cache "))
+	if (!has_cache(stack))
 		return BIOCTL_OK;
 	err = dm_find(stack->dm_name, &now);
 	if (err)
 		return err;
-	dirty = dirty_blocks(&now);
-	if (!dirty)
+	cause = *now.status ? all_unwritten(now.status) :
+			      strf("its status cannot be read");
+	if (!cause)
 		return BIOCTL_OK;
 	return failed(.op = OP_STACK, .what = stack->name,
-		      .device = stack->device,
-		      .cause = strf("%llu blocks of the cache are not written "
-				    "back",
-				    dirty),
+		      .device = stack->device, .cause = cause,
 		      .next = "load its table with mode writethrough and policy "
 			      "cleaner, wait until 'dmsetup status' has 0 dirty "
 			      "blocks, then try again");
@@ -56,7 +81,7 @@ int stack_write_back(const struct stack *stack, const char *message)
 {
 	int err = stack_check_clean(stack);
 
-	if (!err && strstr(stack->dm.status, " writecache "))
+	if (!err && strstr(stack->dm.targets, " writecache "))
 		err = dm_message(stack->dm_name, message);
 	return err;
 }

@@ -96,22 +96,28 @@ int stack_set_top(const struct stack *stack, const char *top)
 	return BIOCTL_OK;
 }
 
-/* One change, with nothing on its way. */
-static int exchange(const struct stack *stack, const char *top,
-		    struct frozen **frozen, json_t **covered)
+/*
+ * One change of the map, with nothing on its way. The device is flushed after it:
+ * what had met the policy before is in the device by now.
+ */
+static int switch_top(const struct stack *stack, const char *top,
+		      json_t **covered)
 {
+	struct frozen *frozen;
 	int err;
 
-	err = freeze_device(stack->dev, stack->device, frozen);
+	err = freeze_device(stack->dev, stack->device, &frozen);
 	if (err)
 		return err;
-	*covered = frozen_json(*frozen);
+	*covered = frozen_json(frozen);
 	at_step(top ? "frozen" : "frozen-out");
 	err = stack_set_top(stack, top);
 	at_step(top ? "switched" : "switched-out");
 	if (!err)
 		err = stack_barrier(stack);
-	return thaw_filesystems(*frozen, stack->device) | err;
+	if (!err)
+		err = frozen_flush(frozen, stack->device);
+	return thaw_filesystems(frozen, stack->device) | err;
 }
 
 /* The table that passes everything on */
@@ -121,6 +127,18 @@ static char *pass_table(const struct stack *stack)
 
 	return strf("0 %llu linear %u:%u 0", device_sectors(stack->device),
 		    major(lower), minor(lower));
+}
+
+/* Whatever state its device is in: it passes everything on. */
+static void fall_back(const struct stack *stack, struct frozen *frozen)
+{
+	struct dm_state now;
+
+	if (dm_load(stack->dm_name, pass_table(stack)) ||
+	    dm_find(stack->dm_name, &now))
+		return;
+	if (now.suspended || !frozen_suspend(frozen, stack->dm_name))
+		frozen_resume(frozen, stack->dm_name);
 }
 
 /* The table that was loaded takes the place of the other. */
@@ -144,34 +162,46 @@ static int put_in_use(const struct stack *stack, const char *top,
 		return err;
 	*covered = frozen_json(frozen);
 	at_step("frozen");
-	err = swap_table(stack, frozen);
-	if (!err) {
+	err = frozen_flush(frozen, stack->device);
+	if (!err)
+		err = swap_table(stack, frozen);
+	if (!err)
 		err = stack_check_top(stack, top);
-		if (err && !dm_load(stack->dm_name, pass_table(stack)))
-			swap_table(stack, frozen);
-	}
+	if (err)
+		fall_back(stack, frozen);
 	at_step("swapped");
 	return thaw_filesystems(frozen, stack->device) | err;
 }
 
 /*
- * Suspended, it takes nothing in any more, and what it has not written back is
- * known. The table is loaded then: before, whoever resumes would put it in.
+ * Suspended, it takes nothing in any more, and @check knows what is not written.
+ * The table is loaded then: before, whoever resumes would put it in.
  */
-static int pass_on_suspended(const struct stack *stack, struct frozen *frozen)
+static int exchange_suspended(const struct stack *stack, struct frozen *frozen,
+			      const char *table,
+			      int (*check)(const struct stack *stack))
 {
 	int err = frozen_suspend(frozen, stack->dm_name);
 
 	if (err)
 		return err;
 	at_step("suspended-out");
-	err = stack_check_clean(stack);
+	err = check(stack);
 	if (!err)
-		err = dm_load(stack->dm_name, pass_table(stack));
+		err = dm_load(stack->dm_name, table);
+	at_step("loaded-out");
 	return frozen_resume(frozen, stack->dm_name) | err;
 }
 
-static int pass_on(const struct stack *stack, json_t **covered)
+/**
+ * stack_exchange - another table for a stack in use
+ * @stack: the stack
+ * @table: in place of its table
+ * @check: says, when nothing is on its way any more, whether that is all right
+ * @covered: what stood still meanwhile
+ */
+int stack_exchange(const struct stack *stack, const char *table,
+		   int (*check)(const struct stack *stack), json_t **covered)
 {
 	struct frozen *frozen;
 	int err;
@@ -186,9 +216,30 @@ static int pass_on(const struct stack *stack, json_t **covered)
 	at_step("frozen-out");
 	err = stack_write_back(stack, "flush_on_suspend");
 	if (!err)
-		err = pass_on_suspended(stack, frozen);
+		err = exchange_suspended(stack, frozen, table, check);
 	at_step("swapped-out");
 	return thaw_filesystems(frozen, stack->device) | err;
+}
+
+/**
+ * stack_rescue - let everything pass that hangs in a mirror one of whose disks
+ * failed
+ * @stack: the stack
+ *
+ * dm-mirror keeps such writes until it is suspended. Nobody can be frozen before.
+ */
+int stack_rescue(struct stack *stack)
+{
+	int err;
+
+	err = dm_load(stack->dm_name, pass_table(stack));
+	if (!err)
+		err = dm_suspend_hanging(stack->dm_name);
+	if (!err)
+		err = dm_resume(stack->dm_name);
+	if (!err)
+		stack_look(stack, stack->key, stack->name);
+	return err;
 }
 
 /* Passing everything on, with the table loaded. */
@@ -262,16 +313,15 @@ static int build(struct stack *stack, const struct stack_args *args,
 static int use_existing(struct stack *stack, const char *device,
 			json_t **covered)
 {
-	struct frozen *frozen;
 	char *top = device_path(device);
 	json_t *again;
 	int err;
 
 	err = stack_check_top(stack, top);
 	if (!err)
-		err = exchange(stack, top, &frozen, covered);
+		err = switch_top(stack, top, covered);
 	if (err && stack->map >= 0)
-		exchange(stack, NULL, &frozen, &again);
+		switch_top(stack, NULL, &again);
 	at_step("inserted");
 	stack_look(stack, stack->key, stack->name);
 	return err;
@@ -388,21 +438,11 @@ int stack_insert(const struct stack_args *args)
 	return err;
 }
 
-/* Bios go to @top from now on, and not through what is there. */
-int stack_change_top(const struct stack *stack, const char *top)
-{
-	struct frozen *frozen;
-	json_t *covered;
-
-	return exchange(stack, top, &frozen, &covered);
-}
-
 /* @gap: bios may have gone either way for a moment */
 static int take_away(const struct stack_args *args, char **device,
 		     json_t **covered, bool *gap)
 {
 	const char *name = args->name ? args->name : STACK_POLICY;
-	struct frozen *frozen = NULL;
 	struct stack stack;
 	int err;
 
@@ -416,12 +456,13 @@ static int take_away(const struct stack_args *args, char **device,
 		return failed(.op = OP_STACK, .what = name,
 			      .device = stack.device, .err = ENOENT);
 	/* What was migrated is not on the device any more. */
-	if (stack_is_moved(&stack) && !args->force)
+	if (stack_moved_to(&stack) && !args->force)
 		return failed(.op = OP_STACK, .what = name,
 			      .device = stack.device,
-			      .cause = strf("its data are on %s, and have "
-					    "changed there since",
-					    device_name(stack.top)),
+			      .cause =
+				      strf("its data are on %s, and have "
+					   "changed there since",
+					   device_name(stack_moved_to(&stack))),
 			      .next = "unmount it and use that one; with --force "
 				      "the device is as it was when it was "
 				      "migrated");
@@ -429,14 +470,19 @@ static int take_away(const struct stack_args *args, char **device,
 	if (!stack.top || stack.link_info.blk.flags & BPF_BLK_LINK_DEFUNCT) {
 		err = stack.map >= 0 ? stack_set_top(&stack, NULL) : BIOCTL_OK;
 	} else if (stack.dm.live && stack.top == stack.dm.dev) {
-		err = pass_on(&stack, covered);
+		/* What hangs there would hang whoever freezes. */
+		if (stack_mirror_failed(&stack))
+			err = stack_rescue(&stack);
+		if (!err)
+			err = stack_exchange(&stack, pass_table(&stack),
+					     stack_check_clean, covered);
 		if (!err)
 			err = stack_set_top(&stack, NULL);
 		if (!err)
 			err = stack_barrier(&stack);
 		at_step("switched-out");
 	} else {
-		err = exchange(&stack, NULL, &frozen, covered);
+		err = switch_top(&stack, NULL, covered);
 		*gap = true;
 	}
 	if (!err && stack.dm.exists)

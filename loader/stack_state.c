@@ -68,6 +68,8 @@ void stack_look(struct stack *stack, const char *key, const char *name)
 	stack->dir = pin_default_dir(key, name);
 	stack->dm_name = strf("%s-%s", key, name);
 	stack->link = stack->map = -1;
+	stack->top = 0;
+	memset(&stack->link_info, 0, sizeof(stack->link_info));
 	if (stack->dir) {
 		look_at_link(stack);
 		look_at_map(stack);
@@ -104,21 +106,37 @@ bool stack_is_there(const struct stack *stack)
 	       (stack->dir && !access(stack->dir, F_OK));
 }
 
-/* By 'migrate': bios go to another disk, and not through the mirror. */
-bool stack_is_moved(const struct stack *stack)
+/* The disk that all of it is on, if it is one line of that kind; otherwise 0 */
+static dev_t linear_to(const struct stack *stack)
 {
-	return stack->top && !strcmp(stack->name, MIGRATE_STACK) &&
-	       !(stack->dm.exists && stack->top == stack->dm.dev);
+	unsigned int major_nr, minor_nr;
+	const char *table = stack->dm.targets;
+	int end = 0;
+
+	if (!stack->dm.live ||
+	    sscanf(table, "0 %*u linear %u:%u 0 %n", &major_nr, &minor_nr,
+		   &end) != 2 ||
+	    !end || table[end])
+		return 0;
+	return makedev(major_nr, minor_nr);
 }
 
-/* One line, to the lower device */
+/* By 'migrate': its data are on that disk and, since, on no other. Or 0. */
+dev_t stack_moved_to(const struct stack *stack)
+{
+	dev_t to = linear_to(stack);
+
+	return stack->link >= 0 && stack->top &&
+			       !strcmp(stack->name, MIGRATE_STACK) &&
+			       to != stack->link_info.blk.lower ?
+		       to :
+		       0;
+}
+
 static bool passes_on(const struct stack *stack)
 {
-	dev_t lower = stack->link_info.blk.lower;
-
-	return !strcmp(stack->dm.targets, strf("0 %llu linear %u:%u 0\n",
-					       device_sectors(stack->device),
-					       major(lower), minor(lower)));
+	return stack->link >= 0 &&
+	       linear_to(stack) == stack->link_info.blk.lower;
 }
 
 /*
@@ -136,7 +154,7 @@ const char *stack_state(const struct stack *stack)
 		return "defunct";
 	if (stack->link < 0 || stack->map < 0)
 		return "incomplete";
-	if (stack_is_moved(stack))
+	if (stack_moved_to(stack))
 		return "moved";
 	/* Its own table is not in use yet. */
 	if (stack->top && stack->dm.loaded && passes_on(stack))

@@ -39,9 +39,35 @@ interrupted() {
 	expect_eq "stopped: it says so" "$(jq -r .error.errno "$TMP/first")" \
 		EINTR
 	expect_eq "stopped: the kernel goes on" "$(migrate_state)" inserted
+	expect_refused "stopped: it does not end on another disk" null \
+		"being copied to" migrate "$DEV" "$(new_null_blk size=400)"
 	ok "cancel" bioctl migrate "$DEV" --cancel
 	expect_no_stack "cancelled" "$DEV"
 	ok "fio runs" load_runs
+}
+
+# Writes that the mirror keeps for its target hang, until it is taken away.
+failing_target() {
+	local base size
+
+	base=$(new_null_blk size=400)
+	size=$(blockdev --getsz "$base")
+	new_dm failing "0 $size linear $base 0" >/dev/null
+	bioctl -j migrate "$DEV" /dev/mapper/failing --rate 2 --force \
+		>"$TMP/failing" 2>&1 &
+	MIGRATION=$!
+	must wait_for 30 is_copying
+	echo "0 $size error" | must dmsetup reload failing
+	must dmsetup suspend --noudevsync --noflush failing
+	must dmsetup resume --noudevsync failing
+	expect_within "failed: bioctl ends" 60 dead "$MIGRATION"
+	wait "$MIGRATION" || true
+	expect_eq "failed: it says why" "$(jq -r .error.cause "$TMP/failing")" \
+		"the target has errors"
+	expect_no_stack "failed" "$DEV"
+	expect_within "failed: the filesystem works" 30 writes "$(dirname \
+		"$LOADED")"
+	ok "failed: fio runs" load_runs
 }
 
 is_copying() {
@@ -57,9 +83,11 @@ test_run() {
 	must mkfs.ext4 -q "$DEV"
 	dir=$(new_mount "$DEV")
 	refused
-	start_load "$dir/file" 60 --fsync=8 --size=8M
+	LOADED=$dir/file
+	start_load "$LOADED" 300 --fsync=8 --size=8M
 	undo_with bioctl stack remove "$DEV" --name migrate --force
 	interrupted
+	failing_target
 	ok "killed while it copies" killed_while_copying
 	ok "the same again goes on" bioctl migrate "$DEV" "$TARGET" --verify \
 		--force
@@ -69,13 +97,14 @@ test_run() {
 		status=none
 	expect_eq "nothing is written to the source" "$(written "$DEV")" \
 		"$before"
-	expect_verified "fio verifies"
+	expect_verified_now "fio verifies"
 	expect_refused "it cannot be taken out by mistake" null "changed there" \
 		stack remove "$DEV" --name migrate
 	before=$(md5sum <"$dir/probe")
 	must umount "$dir"
-	ok "the target is clean" e2fsck -fn "$TARGET"
+	# Not before: what others have read of it is in its page cache.
 	ok "take it out" bioctl stack remove "$DEV" --name migrate --force
+	ok "the target is clean" e2fsck -fn "$TARGET"
 	dir=$(new_mount "$TARGET")
 	expect_eq "the target has the file" "$(md5sum <"$dir/probe")" "$before"
 }

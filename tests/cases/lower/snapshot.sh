@@ -53,6 +53,8 @@ of_one_device() {
 	sync -f "$dir"
 	first=$(sums "$dir")
 	ok "a snapshot" snapshot first "$STORE" "$dev"
+	expect_refused "a store on what has a snapshot" null "on the device" \
+		snapshot create "$TAKEN" --store "$dir/store" --size 16
 	fill "$dir" two
 	fill "$control" two
 	sync -f "$dir"
@@ -101,7 +103,45 @@ refused() {
 	ok "it is not made" test ! -e "$dir/store"
 	expect_refused "a store with something on it" null "it holds ext4" \
 		snapshot create "$dev" --store "$TAKEN"
+	echo something >"$TMP/full"
+	expect_refused "a file with something in it" null "it holds something" \
+		snapshot create "$dev" --store "$TMP/full"
+	refused_on "$dev" "$dir"
 	expect_no_stack "refused" "$dev"
+}
+
+# Where the store would wait for what it is to keep
+refused_on() {
+	local dev=$1 dir=$2 disk part loop other
+
+	disk=$(new_null_blk)
+	part=$(new_partitions "$disk" size=16MiB)
+	expect_refused "a part of the device" null "of which blocks are kept" \
+		snapshot create "$disk" --store "$part"
+	expect_refused "what the device is a part of" null \
+		"of which blocks are kept" \
+		snapshot create "$part" --store "$disk"
+	expect_refused "one store for two" null "named twice" \
+		snapshot create "$dev" "$part" --store "$STORE" \
+		--store "$STORE"
+	expect_refused "a file on another device of the cut" null \
+		"on the device" snapshot create "$part" "$dev" \
+		--store "$dir/store" --store "$STORE" --size 16
+	must truncate -s 32M "$dir/image"
+	loop=$(new_loop "$dir/image")
+	must mkfs.ext4 -q "$loop"
+	other=$(new_mount "$loop")
+	expect_refused "a file in a file on the device" null "on the device" \
+		snapshot create "$dev" --store "$other/store" --size 16
+	must umount "$other"
+	must losetup -d "$loop"
+	must rm "$dir/image"
+	disk=$(new_null_blk size=256)
+	must mkfs.btrfs -q "$disk"
+	other=$(new_mount "$disk")
+	expect_refused "a file on btrfs on the device" null "on the device" \
+		snapshot create "$disk" --store "$other/store" --size 16
+	must umount "$other"
 }
 
 test_run() {
@@ -118,9 +158,9 @@ test_run() {
 	control=$TMP/control
 	mkdir "$control"
 	refused "$dev" "$dir"
-	start_load "$dir/file" 60 --fsync=8 --size=8M
+	start_load "$dir/file" 300 --fsync=8 --size=8M
 	of_one_device "$dev" "$dir" "$control"
-	expect_verified "fio verifies"
+	expect_verified_now "fio verifies"
 	full_store "$dev" "$dir"
 	must umount "$dir"
 	ok "the filesystem is clean" e2fsck -fn "$dev"

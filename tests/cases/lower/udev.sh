@@ -82,6 +82,28 @@ partitions() {
 	must bioctl detach "$disk" stack
 }
 
+# What udev knew of the volume it knows after a suspend that was not its owner's.
+on_a_volume() {
+	local uuid links
+
+	uuid=$(blkid -p -o value -s UUID /dev/vg/lv)
+	links=$(udevadm info --query=symlink /dev/vg/lv)
+	expect_match "a volume: links before" "$links" "disk/by-uuid/$uuid"
+	undo_with bioctl stack remove /dev/vg/lv
+	ok "a volume: insert below it" insert /dev/vg/lv --table \
+		"linear @lower 0"
+	must udevadm settle --timeout="$(scaled 60)"
+	expect_eq "a volume: its links are the same" \
+		"$(udevadm info --query=symlink /dev/vg/lv)" "$links"
+	leads "a volume: by-uuid leads to it" "/dev/disk/by-uuid/$uuid" \
+		"$(readlink -f /dev/vg/lv)"
+	unseen "a volume" "$(readlink -f /dev/vg/lv)"
+	ok "a volume: remove" bioctl stack remove /dev/vg/lv
+	must udevadm settle --timeout="$(scaled 60)"
+	expect_eq "a volume: and after that" \
+		"$(udevadm info --query=symlink /dev/vg/lv)" "$links"
+}
+
 volumes() {
 	local dev dir
 
@@ -92,7 +114,7 @@ volumes() {
 	must lvm_does lvcreate -qq -L 64M -n lv vg
 	must mkfs.ext4 -q /dev/vg/lv
 	dir=$(new_mount /dev/vg/lv)
-	start_load "$dir/file" 20 --fsync=8 --size=8M
+	start_load "$dir/file" 300 --fsync=8 --size=8M
 	undo_with bioctl stack remove "$dev"
 	ok "volumes: insert below a physical volume" insert "$dev" --table \
 		"linear @lower 0"
@@ -103,8 +125,9 @@ volumes() {
 	ok "volumes: it can be changed" lvm_does lvextend -qq -L +16M vg/lv
 	expect_output "volumes: without the filter LVM sees two" \
 		"prefers device $dev because" lvm pvs
+	on_a_volume
 	ok "volumes: fio runs" load_runs
-	expect_verified "volumes: fio verifies"
+	expect_verified_now "volumes: fio verifies"
 	ok "volumes: remove" bioctl stack remove "$dev"
 	must umount "$dir"
 	ok "volumes: the filesystem is clean" e2fsck -fn /dev/vg/lv
