@@ -10,8 +10,9 @@ TIMEOUT=400
 # STEP:STATE: where insert is killed, and what is there then
 INSERT=(attached:empty built:built switched:built frozen:built
 	suspended:inserted swapped:inserted inserted:inserted)
-REMOVE=(frozen-out:inserted suspended-out:inserted swapped-out:inserted
-	switched-out:built removed:empty detached:defunct)
+REMOVE=(frozen-out:inserted suspended-out:inserted loaded-out:inserted
+	swapped-out:inserted switched-out:built removed:empty
+	detached:defunct)
 
 # killed STEP ARG...
 killed() {
