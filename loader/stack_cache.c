@@ -11,11 +11,10 @@ static char *unwritten(const char *line)
 	unsigned long long dirty;
 	int error = -1;
 
-	/* The 12th word behind the target's name */
+	/* The 11th word behind the target's name */
 	if (!strncmp(line, "cache ", 6)) {
 		if (sscanf(line,
-			   "cache %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-			   "%llu",
+			   "cache %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
 			   &dirty) != 1)
 			return strf("the cache says '%.40s'", line);
 		return dirty ? strf("%llu blocks of the cache are not written "
