@@ -237,7 +237,7 @@ static int blk_interposer_lower_update(struct blk_interposer_lower *lower,
 	struct request_queue *q = lower->disk->queue;
 	struct block_device *bdev = lower->bdev;
 	bool zones = disk_nr_zones(lower->disk) &&
-		     (get_capacity(lower->disk) != bdev_nr_sectors(bdev) ||
+		     (disk_nr_zones(lower->disk) != bdev_nr_zones(bdev) ||
 		      q->limits.chunk_sectors != lim->chunk_sectors);
 	struct queue_limits now;
 	int ret = 0;
@@ -249,8 +249,9 @@ static int blk_interposer_lower_update(struct blk_interposer_lower *lower,
 		queue_limits_cancel_update(q);
 	set_capacity_and_notify(lower->disk, bdev_nr_sectors(bdev));
 	set_disk_ro(lower->disk, bdev_read_only(bdev));
-	if (!ret && zones)
-		ret = blk_revalidate_disk_zones(lower->disk);
+	/* One of device mapper does not tell while it is suspended. */
+	if (!ret && zones && blk_revalidate_disk_zones(lower->disk))
+		return -EAGAIN;
 	if (ret)
 		pr_warn_ratelimited("%s: blk_interposer: limits of %pg cannot be followed: %d\n",
 				    lower->disk->disk_name, bdev, ret);
@@ -346,9 +347,8 @@ static void blk_interposer_follow_work(struct work_struct *work)
 			blk_interposer_lower_del(lower);
 		else if (!lower->disk->part0->bd_original)
 			continue;
-		else if (blk_interposer_lower_try_limits(lower->bdev, &lim))
-			blk_interposer_lower_update(lower, &lim);
-		else
+		else if (!blk_interposer_lower_try_limits(lower->bdev, &lim) ||
+			 blk_interposer_lower_update(lower, &lim) == -EAGAIN)
 			again = true;
 	}
 	mutex_unlock(&blk_interposer_lowers_lock);
@@ -411,11 +411,14 @@ blk_interposer_lower_disk(struct blk_interposer_lower *lower,
 			  struct queue_limits *lim)
 {
 	struct block_device *bdev = lower->bdev;
+	struct queue_limits copy;
 	struct gendisk *disk;
 	bool dm;
 
 	blk_interposer_lower_limits(bdev, lim);
-	disk = blk_alloc_disk(lim, bdev->bd_disk->node_id);
+	/* Which sets some to their default. */
+	copy = *lim;
+	disk = blk_alloc_disk(&copy, bdev->bd_disk->node_id);
 	if (IS_ERR(disk))
 		return disk;
 	/* Rules of udev, and lsblk, take dm-* for disks of device mapper. */
