@@ -302,6 +302,7 @@ int freeze_device(dev_t dev, const char *device, struct frozen **frozen);
 int guard_only(const char *device, struct frozen **frozen);
 int frozen_flush(struct frozen *frozen, const char *device);
 int frozen_suspend(struct frozen *frozen, const char *name);
+int frozen_suspend_hanging(struct frozen *frozen, const char *name);
 int frozen_resume(struct frozen *frozen, const char *name);
 json_t *frozen_json(const struct frozen *frozen);
 int thaw_filesystems(struct frozen *frozen, const char *device);

@@ -151,6 +151,21 @@ static void hide_key(char *params)
 		*key = '0';
 }
 
+/* "journal_mac:ALGORITHM:KEY", and others */
+static void hide_keys(char *params)
+{
+	static const char *const words[] = { "internal_hash:", "journal_crypt:",
+					     "journal_mac:" };
+
+	for (size_t i = 0; params && i < ARRAY_SIZE(words); i++) {
+		char *at = strstr(params, words[i]);
+
+		at = at ? strchr(at + strlen(words[i]), ':') : NULL;
+		while (at && *++at && *at != ' ')
+			*at = '0';
+	}
+}
+
 /* Each line: START LENGTH TARGET ARGUMENTS */
 static char *read_lines(const char *name, int type)
 {
@@ -169,6 +184,9 @@ static char *read_lines(const char *name, int type)
 		if (target && type == DM_DEVICE_TABLE &&
 		    !strcmp(target, "crypt"))
 			hide_key(params);
+		if (target && type == DM_DEVICE_TABLE &&
+		    !strcmp(target, "integrity"))
+			hide_keys(params);
 		if (target)
 			lines = strf("%s%llu %llu %s %s\n", lines,
 				     (unsigned long long)start,

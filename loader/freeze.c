@@ -86,7 +86,7 @@ static int open_mount(struct libmnt_fs *fs, const char *device, bool again,
 
 	if (again && has_mount(*list, mnt_fs_get_devno(fs)))
 		return BIOCTL_OK;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd >= 0 && is_at(fd, fs)) {
 		add_mount(fs, fd, list);
 		return BIOCTL_OK;
@@ -277,7 +277,8 @@ static char *dm_name(dev_t dev)
 	return found;
 }
 
-static int suspend(struct frozen *frozen, const char *name, bool ours)
+static int suspend(struct frozen *frozen, const char *name, bool ours,
+		   int (*how)(const char *name))
 {
 	struct suspended *dm = frozen->suspended;
 	int err;
@@ -289,7 +290,7 @@ static int suspend(struct frozen *frozen, const char *name, bool ours)
 				      .next = "do it in several steps");
 	dm->ours = ours;
 	snprintf(dm->name, sizeof(dm->name), "%s", name);
-	err = dm_suspend(name);
+	err = how(name);
 	if (err)
 		*dm->name = '\0';
 	return err;
@@ -298,7 +299,13 @@ static int suspend(struct frozen *frozen, const char *name, bool ours)
 /* One of ours, until thaw_filesystems() or frozen_resume(), whatever becomes of us. */
 int frozen_suspend(struct frozen *frozen, const char *name)
 {
-	return suspend(frozen, name, true);
+	return suspend(frozen, name, true, dm_suspend);
+}
+
+/* The same, without waiting for what hangs there */
+int frozen_suspend_hanging(struct frozen *frozen, const char *name)
+{
+	return suspend(frozen, name, true, dm_suspend_hanging);
 }
 
 int frozen_resume(struct frozen *frozen, const char *name)
@@ -368,7 +375,7 @@ int frozen_flush(struct frozen *frozen, const char *device)
 			      .device = device, .err = EBUSY,
 			      .cause = "somebody has suspended it",
 			      .next = "wait until it is resumed");
-	err = suspend(frozen, frozen->dm, false);
+	err = suspend(frozen, frozen->dm, false, dm_suspend);
 	return err ? err : resume_all(frozen);
 }
 

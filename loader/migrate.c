@@ -148,19 +148,29 @@ static bool wait_second(void)
 	return sigtimedwait(&signals, NULL, &second) < 0;
 }
 
-/* The source has it all, unless it is the one that failed. */
-static int mirror_failed(struct stack *stack, const struct progress *now,
+/* Is it the one that a command names? */
+static bool is_target(dev_t dev, const struct migrate_args *args)
+{
+	struct stat st;
+
+	return !stat(args->target, &st) && st.st_rdev == dev;
+}
+
+static int source_failed(const struct stack *stack,
 			 const struct migrate_args *args)
+{
+	return failed(.op = OP_MIGRATE, .what = args->target,
+		      .device = stack->device, .cause = "the source has errors",
+		      .next = "see dmesg; bioctl migrate --cancel");
+}
+
+/* The source has it all. The lock is held. */
+static int target_failed(struct stack *stack, const struct migrate_args *args)
 {
 	const struct stack_args remove = { .device = args->source,
 					   .name = MIGRATE_STACK };
 	int err;
 
-	if (now->health[0] != 'A')
-		return failed(.op = OP_MIGRATE, .what = args->target,
-			      .device = stack->device,
-			      .cause = "the source has errors",
-			      .next = "see dmesg; bioctl migrate --cancel");
 	err = stack_rescue(stack);
 	if (!err)
 		err = stack_remove_quietly(&remove);
@@ -173,6 +183,43 @@ static int mirror_failed(struct stack *stack, const struct progress *now,
 				    "another target");
 }
 
+/* Is it still what this process has begun, or found? The lock is held. */
+static bool look_again(struct stack *stack, const struct migrate_args *args,
+		       struct progress *now)
+{
+	__u32 link = stack->link_info.id;
+
+	stack_look(stack, stack->key, MIGRATE_STACK);
+	return stack->link_info.id == link && read_progress(stack, now) &&
+	       is_target(now->target, args);
+}
+
+static int ended_by_others(const struct stack *stack,
+			   const struct migrate_args *args)
+{
+	return failed(.op = OP_MIGRATE, .what = args->target,
+		      .device = stack->device,
+		      .cause = "somebody has ended it meanwhile",
+		      .next = "see 'bioctl stack list'; --cancel ends the rest");
+}
+
+static int mirror_failed(struct stack *stack, const struct progress *now,
+			 const struct migrate_args *args)
+{
+	struct progress again;
+	int lock, err;
+
+	if (now->health[0] != 'A')
+		return source_failed(stack, args);
+	lock = pin_lock();
+	if (lock < 0)
+		return BIOCTL_FAILED;
+	err = look_again(stack, args, &again) ? target_failed(stack, args) :
+						ended_by_others(stack, args);
+	close(lock);
+	return err;
+}
+
 static int copy_regions(struct stack *stack, const struct migrate_args *args)
 {
 	unsigned long long before = 0;
@@ -183,7 +230,8 @@ static int copy_regions(struct stack *stack, const struct migrate_args *args)
 			return failed(.op = OP_MIGRATE, .what = args->target,
 				      .device = stack->device,
 				      .cause = "the mirror is gone",
-				      .next = "see 'bioctl stack list'");
+				      .next = "see 'bioctl stack list'; "
+					      "--cancel ends the rest");
 		if (!is_alive(&now))
 			return mirror_failed(stack, &now, args);
 		show(&now, "");
@@ -270,14 +318,6 @@ static int say_moved(const struct stack *stack)
 	return BIOCTL_OK;
 }
 
-/* Is it the one that a command names? */
-static bool is_target(dev_t dev, const struct migrate_args *args)
-{
-	struct stat st;
-
-	return !stat(args->target, &st) && st.st_rdev == dev;
-}
-
 /* Nothing is written meanwhile. */
 static int check_copied(const struct stack *stack)
 {
@@ -295,32 +335,34 @@ static int check_copied(const struct stack *stack)
 			      "--cancel gives up");
 }
 
-/* One that was ended and begun anew meanwhile, by others, is not ours. */
+/* What hangs in a mirror that failed would hang whoever freezes. */
+static int finish_locked(struct stack *stack, const struct migrate_args *args)
+{
+	struct progress now;
+	json_t *covered;
+	struct stat st;
+
+	if (!look_again(stack, args, &now) || stat(args->target, &st))
+		return ended_by_others(stack, args);
+	if (now.health[0] != 'A')
+		return source_failed(stack, args);
+	if (!is_alive(&now))
+		return target_failed(stack, args);
+	/* Device mapper goes on claiming it: nobody mounts it beside us. */
+	return stack_exchange(stack,
+			      strf("0 %llu linear %u:%u 0",
+				   device_sectors(stack->device),
+				   major(st.st_rdev), minor(st.st_rdev)),
+			      check_copied, &covered);
+}
+
 static int finish(struct stack *stack, const struct migrate_args *args)
 {
-	__u32 link = stack->link_info.id;
 	int lock = pin_lock(), err;
-	struct progress now;
-	struct stat st;
-	json_t *covered;
 
 	if (lock < 0)
 		return BIOCTL_FAILED;
-	stack_look(stack, stack->key, MIGRATE_STACK);
-	if (stack->link_info.id != link || !read_progress(stack, &now) ||
-	    !is_target(now.target, args) || stat(args->target, &st)) {
-		close(lock);
-		return failed(.op = OP_MIGRATE, .what = args->target,
-			      .device = stack->device,
-			      .cause = "somebody has ended it meanwhile",
-			      .next = "see 'bioctl stack list'");
-	}
-	/* Device mapper goes on claiming it: nobody mounts it beside us. */
-	err = stack_exchange(stack,
-			     strf("0 %llu linear %u:%u 0",
-				  device_sectors(stack->device),
-				  major(st.st_rdev), minor(st.st_rdev)),
-			     check_copied, &covered);
+	err = finish_locked(stack, args);
 	at_step("migrated");
 	close(lock);
 	return err;

@@ -98,8 +98,7 @@ static int differs(const struct stack *stack, const struct pair *pair, off_t at)
 int migrate_verify(const struct stack *stack, const char *target)
 {
 	struct pair pair = {
-		.paths = { device_name(stack->link_info.blk.lower),
-			   target },
+		.paths = { device_name(stack->link_info.blk.lower), target },
 	};
 	off_t at = 0, end = (off_t)device_sectors(stack->device) * 512;
 	size_t len, done;

@@ -239,7 +239,8 @@ static const struct argp_option options[] = {
 	  "of its map 'targets', in place of the shipped 'stack'",
 	  0 },
 	{ "force", KEY_FORCE, NULL, 0,
-	  "With remove: also what was migrated, though the data are elsewhere",
+	  "With remove: also what was migrated, though the data are elsewhere, "
+	  "and a cache, though some may be only there",
 	  0 },
 	{ "set", KEY_SET, "NAME=VALUE", 0, "Set a variable of the policy", 0 },
 	{}

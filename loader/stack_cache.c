@@ -69,7 +69,8 @@ int stack_check_clean(const struct stack *stack)
 		      .device = stack->device, .cause = cause,
 		      .next = "load its table with mode writethrough and policy "
 			      "cleaner, wait until 'dmsetup status' has 0 dirty "
-			      "blocks, then try again");
+			      "blocks, then try again; --force gives up what "
+			      "is only there");
 }
 
 /*

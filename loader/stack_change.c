@@ -163,12 +163,13 @@ static int put_in_use(const struct stack *stack, const char *top,
 	*covered = frozen_json(frozen);
 	at_step("frozen");
 	err = frozen_flush(frozen, stack->device);
-	if (!err)
+	if (!err) {
 		err = swap_table(stack, frozen);
-	if (!err)
-		err = stack_check_top(stack, top);
-	if (err)
-		fall_back(stack, frozen);
+		if (!err)
+			err = stack_check_top(stack, top);
+		if (err)
+			fall_back(stack, frozen);
+	}
 	at_step("swapped");
 	return thaw_filesystems(frozen, stack->device) | err;
 }
@@ -186,7 +187,7 @@ static int exchange_suspended(const struct stack *stack, struct frozen *frozen,
 	if (err)
 		return err;
 	at_step("suspended-out");
-	err = check(stack);
+	err = check ? check(stack) : BIOCTL_OK;
 	if (!err)
 		err = dm_load(stack->dm_name, table);
 	at_step("loaded-out");
@@ -197,7 +198,8 @@ static int exchange_suspended(const struct stack *stack, struct frozen *frozen,
  * stack_exchange - another table for a stack in use
  * @stack: the stack
  * @table: in place of its table
- * @check: says, when nothing is on its way any more, whether that is all right
+ * @check: says, when nothing is on its way any more, whether that is all right;
+ *	NULL: it is, and what a cache has not written is given up
  * @covered: what stood still meanwhile
  */
 int stack_exchange(const struct stack *stack, const char *table,
@@ -207,14 +209,14 @@ int stack_exchange(const struct stack *stack, const char *table,
 	int err;
 
 	/* Most of it now: little is left for when all stands still. */
-	err = stack_write_back(stack, "flush");
+	err = check ? stack_write_back(stack, "flush") : BIOCTL_OK;
 	if (!err)
 		err = freeze_device(stack->dev, stack->device, &frozen);
 	if (err)
 		return err;
 	*covered = frozen_json(frozen);
 	at_step("frozen-out");
-	err = stack_write_back(stack, "flush_on_suspend");
+	err = check ? stack_write_back(stack, "flush_on_suspend") : BIOCTL_OK;
 	if (!err)
 		err = exchange_suspended(stack, frozen, table, check);
 	at_step("swapped-out");
@@ -230,13 +232,16 @@ int stack_exchange(const struct stack *stack, const char *table,
  */
 int stack_rescue(struct stack *stack)
 {
+	struct frozen *frozen;
 	int err;
 
+	err = guard_only(stack->device, &frozen);
+	if (err)
+		return err;
 	err = dm_load(stack->dm_name, pass_table(stack));
 	if (!err)
-		err = dm_suspend_hanging(stack->dm_name);
-	if (!err)
-		err = dm_resume(stack->dm_name);
+		err = frozen_suspend_hanging(frozen, stack->dm_name);
+	err |= thaw_filesystems(frozen, stack->device);
 	if (!err)
 		stack_look(stack, stack->key, stack->name);
 	return err;
@@ -475,7 +480,9 @@ static int take_away(const struct stack_args *args, char **device,
 			err = stack_rescue(&stack);
 		if (!err)
 			err = stack_exchange(&stack, pass_table(&stack),
-					     stack_check_clean, covered);
+					     args->force ? NULL :
+							   stack_check_clean,
+					     covered);
 		if (!err)
 			err = stack_set_top(&stack, NULL);
 		if (!err)

@@ -264,6 +264,7 @@ static char *attach_loop(int file, const char *store, int *fd)
 		err = errno;
 		if (*fd >= 0)
 			close(*fd);
+		*fd = -1;
 		path = NULL;
 		/* Somebody else took it. */
 		if (err != EBUSY)
@@ -283,6 +284,7 @@ char *store_open(const char *store, unsigned long long megabytes, bool force,
 		 int *fd)
 {
 	struct stat st;
+	int file;
 
 	*fd = -1;
 	if (!stat(store, &st) && S_ISBLK(st.st_mode))
@@ -292,6 +294,6 @@ char *store_open(const char *store, unsigned long long megabytes, bool force,
 		       "add --size to make a file");
 		return NULL;
 	}
-	*fd = open_file(store, megabytes, force);
-	return *fd < 0 ? NULL : attach_loop(*fd, store, fd);
+	file = open_file(store, megabytes, force);
+	return file < 0 ? NULL : attach_loop(file, store, fd);
 }

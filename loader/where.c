@@ -12,6 +12,8 @@
 
 #include "bioctl.h"
 
+#define MAX_DEPTH 8 /* of files on loop devices on files */
+
 /* How it may lie there */
 enum { OVER_DEVICES = 1, OVER_FILES = 2 };
 
@@ -68,6 +70,7 @@ static char *backing_file(const char *sysfs)
 
 static bool rests_on(dev_t dev, dev_t base, int ways)
 {
+	static unsigned int depth;
 	char *sysfs = strf("/sys/dev/block/%u:%u", major(dev), minor(dev));
 	bool found = dev == base;
 	char *file;
@@ -78,8 +81,13 @@ static bool rests_on(dev_t dev, dev_t base, int ways)
 	if (!found)
 		found = one_rests_on(strf("%s/slaves", sysfs), base, ways);
 	file = found || !(ways & OVER_FILES) ? NULL : backing_file(sysfs);
-	if (file)
+	/* The path may lead back, where the loop itself is mounted over it. */
+	if (file && ++depth > MAX_DEPTH)
+		found = true;
+	else if (file)
 		found = file_place(file, base) != PLACE_ELSEWHERE;
+	if (file)
+		depth--;
 	free(sysfs);
 	return found;
 }
