@@ -7,23 +7,33 @@ TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/lower.sh"
 
-# of DEVICE FILE: in sysfs
-of() {
-	local dir
+# of_dir DIR FILE: sets OF
+of_dir() {
+	local dir=$1
 
-	dir=$(sys_dir "$1")
 	# A partition has the queue of its disk.
 	[ -e "$dir/$2" ] || dir+=/..
-	cat "$dir/$2"
+	read -r OF <"$dir/$2"
 }
 
-# same NAME FILE...: DEV's and LOWER's
-same() {
-	local file
+# of DEVICE FILE: in sysfs
+of() {
+	of_dir "$(sys_dir "$1")" "$2"
+	echo "$OF"
+}
 
+# same NAME FILE...: DEV's and LOWER's. Without a process for each: they are many.
+same() {
+	local file dev lower one
+
+	dev=$(sys_dir "$DEV")
+	lower=$(sys_dir "$LOWER")
 	for file in "${@:2}"; do
-		[ "$(of "$DEV" "$file")" = "$(of "$LOWER" "$file")" ] || {
-			echo "# $1 $file: $(of "$DEV" "$file"), $(of "$LOWER" "$file")"
+		of_dir "$dev" "$file"
+		one=$OF
+		of_dir "$lower" "$file"
+		[ "$one" = "$OF" ] || {
+			echo "# $1 $file: $one, $OF"
 			return 1
 		}
 	done

@@ -104,18 +104,18 @@ try_either() {
 }
 
 test_run() {
-	local POWER_STATES=10
+	local POWER_STATES=6
 
 	hold_gate
-	recorded "stacks" 500 in_and_out
-	expect_num "stacks: put in and taken out" "$ROUNDS" -ge 3
+	recorded "stacks" 300 in_and_out
+	expect_num "stacks: put in and taken out" "$ROUNDS" -ge 2
 	power_each "stacks" ext4 try_source
 	power_kept "stacks"
 	expect_num "stacks: blocks that were in the device's cache" \
 		"${LOST[0]}" -gt 0
 
-	recorded "snapshots" 400 snapshots
-	expect_num "snapshots: made and removed" "$ROUNDS" -ge 3
+	recorded "snapshots" 300 snapshots
+	expect_num "snapshots: made and removed" "$ROUNDS" -ge 2
 	power_each "snapshots" ext4 try_source
 	power_kept "snapshots"
 	expect_num "snapshots: blocks that were in the device's cache" \
@@ -125,10 +125,10 @@ test_run() {
 		undo_migration
 	}
 	TARGETS=0
-	recorded "migration" 600 migrates
+	recorded "migration" 400 migrates
 	power_each "migration" ext4 try_either
 	power_kept "migration"
-	expect_num "migration: states with all on the target" "$TARGETS" -gt 3
+	expect_num "migration: states with all on the target" "$TARGETS" -ge 2
 	expect_num "migration: blocks that were in the target's cache" \
 		"${LOST[2]}" -gt 0
 }

@@ -22,8 +22,9 @@ start_udev() {
 	settle
 }
 
+# settle [DEVICE]: udev has done what there is to do, also if it looks at DEVICE
 settle() {
-	must udevadm trigger --action=change --subsystem-match=block
+	[ $# -eq 0 ] || must udevadm trigger --action=change "$1"
 	must udevadm settle --timeout="$(scaled 60)"
 }
 
@@ -54,10 +55,10 @@ filesystem() {
 	dev=$(disk 0)
 	must mkfs.ext4 -q "$dev"
 	uuid=$(blkid -p -o value -s UUID "$dev")
-	settle
+	settle "$dev"
 	leads "filesystem: by-uuid" "/dev/disk/by-uuid/$uuid" "$dev"
 	new_lower "$dev" >/dev/null
-	settle
+	settle "$(lower_of "$dev")"
 	unseen "filesystem" "$dev"
 	leads "filesystem: by-uuid leads to the device" \
 		"/dev/disk/by-uuid/$uuid" "$dev"
@@ -72,7 +73,7 @@ partitions() {
 	disk=$(new_null_blk)
 	part=$(new_partitions "$disk" size=16MiB)
 	lower=$(new_lower "$disk")
-	settle
+	settle "$lower"
 	unseen "partitions" "$disk"
 	expect_fail "partitions: the lower device is not looked at for any" \
 		blockdev --rereadpt "$lower"
@@ -92,14 +93,14 @@ on_a_volume() {
 	undo_with bioctl stack remove /dev/vg/lv
 	ok "a volume: insert below it" insert /dev/vg/lv --table \
 		"linear @lower 0"
-	must udevadm settle --timeout="$(scaled 60)"
+	settle
 	expect_eq "a volume: its links are the same" \
 		"$(udevadm info --query=symlink /dev/vg/lv)" "$links"
 	leads "a volume: by-uuid leads to it" "/dev/disk/by-uuid/$uuid" \
 		"$(readlink -f /dev/vg/lv)"
 	unseen "a volume" "$(readlink -f /dev/vg/lv)"
 	ok "a volume: remove" bioctl stack remove /dev/vg/lv
-	must udevadm settle --timeout="$(scaled 60)"
+	settle
 	expect_eq "a volume: and after that" \
 		"$(udevadm info --query=symlink /dev/vg/lv)" "$links"
 }
@@ -118,7 +119,7 @@ volumes() {
 	undo_with bioctl stack remove "$dev"
 	ok "volumes: insert below a physical volume" insert "$dev" --table \
 		"linear @lower 0"
-	settle
+	settle "$(lower_of "$dev")"
 	unseen "volumes" "$dev"
 	expect_eq "volumes: one physical volume" \
 		"$(lvm_does pvs --noheadings -o pv_name | tr -d ' ')" "$dev"
@@ -141,7 +142,7 @@ arrays() {
 	two=$(new_null_blk)
 	md=$(new_md 1 "$one" "$two")
 	new_lower "$one" >/dev/null
-	settle
+	settle "$(lower_of "$one")"
 	unseen "arrays" "$one"
 	mdadm --assemble --scan >"$TMP/out" 2>&1 || true
 	expect_eq "arrays: there is one" \
