@@ -71,17 +71,18 @@ static uint32_t udev_cookie;
 static bool udev_held;
 
 /*
- * With a cookie, so that udev has done its work when we go on, and without the
- * rules that would look into it: it has the UUIDs of the device it is a copy of.
+ * With a cookie, so that udev has done its work when we go on. If it is ours,
+ * without the rules that would look into it: it has the UUIDs of the device it is a
+ * copy of.
  */
-static int run_with_udev(struct dm_task *task)
+static int run_with_udev(struct dm_task *task, bool ours)
 {
 	const uint16_t flags = DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG |
 			       DM_UDEV_DISABLE_DISK_RULES_FLAG |
 			       DM_UDEV_DISABLE_OTHER_RULES_FLAG;
 	int err;
 
-	if (!dm_task_set_cookie(task, &udev_cookie, flags))
+	if (!dm_task_set_cookie(task, &udev_cookie, ours ? flags : 0))
 		return EINVAL;
 	err = run(task);
 	if (!udev_held)
@@ -110,7 +111,7 @@ static int simple(int type, const char *name, bool ours, const char *doing)
 	/* What is mounted there has been frozen. */
 	if (type == DM_DEVICE_SUSPEND)
 		dm_task_skip_lockfs(t);
-	err = ours ? run_with_udev(t) : run(t);
+	err = type == DM_DEVICE_RESUME ? run_with_udev(t, ours) : run(t);
 	dm_task_destroy(t);
 	return err ? report(name, err, doing) : BIOCTL_OK;
 }
@@ -329,7 +330,7 @@ int dm_remove(const char *name, unsigned int seconds)
 	for (;;) {
 		struct dm_task *t = task(DM_DEVICE_REMOVE, name);
 
-		err = run_with_udev(t);
+		err = run_with_udev(t, true);
 		dm_task_destroy(t);
 		if (err != EBUSY || time(NULL) >= until)
 			break;

@@ -42,7 +42,7 @@ int dm_suspend(const char *name);
 /* Without waiting for what hangs there: it goes on by the next table. */
 int dm_suspend_hanging(const char *name);
 int dm_resume(const char *name);
-/* What somebody else made: udev is to know of it what it knew. */
+/* What somebody else made: udev treats it as ever. */
 int dm_resume_foreign(const char *name);
 
 /*
