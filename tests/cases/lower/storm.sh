@@ -43,7 +43,9 @@ remove_original() {
 	local dev=$1 dir=$2 rc=0
 
 	bioctl stack insert "$dev" --table "linear @lower 0" || rc=$?
-	dd if=/dev/zero of="$dev" bs=4k count=512 oflag=direct status=none &
+	# It may begin when the node is gone.
+	dd if=/dev/zero of="$dev" bs=4k count=512 oflag=direct conv=nocreat \
+		status=none &
 	sleep 0.02
 	echo 0 >"$dir/power"
 	wait $! && rc=1
