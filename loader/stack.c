@@ -79,12 +79,9 @@ static int status(const struct stack_args *args)
 	struct stack stack;
 	int err;
 
-	err = stack_find(&stack, args->device, name);
+	err = stack_find_there(&stack, args->device, name);
 	if (err)
 		return err;
-	if (!stack_is_there(&stack))
-		return failed(.op = OP_STACK, .what = name,
-			      .device = stack.device, .err = ENOENT);
 	emit(json_pack("{s:[o]}", "stacks", stack_json(&stack)), status_print);
 	return BIOCTL_OK;
 }
@@ -96,12 +93,9 @@ static int repair(const struct stack_args *args)
 	struct stack stack;
 	int err;
 
-	err = stack_find(&stack, args->device, name);
+	err = stack_find_there(&stack, args->device, name);
 	if (err)
 		return err;
-	if (!stack_is_there(&stack))
-		return failed(.op = OP_STACK, .what = name,
-			      .device = stack.device, .err = ENOENT);
 	if (stack_moved_to(&stack) ||
 	    (!strcmp(stack_state(&stack), "inserted") && !stack.dm.suspended))
 		return status(args);

@@ -55,6 +55,8 @@ struct stack_args {
 int stack_find(struct stack *stack, const char *device, const char *name);
 void stack_look(struct stack *stack, const char *key, const char *name);
 char *stack_uuid(const struct stack *stack);
+/* The same, and that there is none is an error. */
+int stack_find_there(struct stack *stack, const char *device, const char *name);
 bool stack_is_there(const struct stack *stack);
 dev_t stack_moved_to(const struct stack *stack);
 const char *stack_state(const struct stack *stack);

@@ -453,13 +453,10 @@ static int take_away(const struct stack_args *args, char **device,
 
 	*covered = NULL;
 	*gap = false;
-	err = stack_find(&stack, args->device, name);
+	err = stack_find_there(&stack, args->device, name);
 	if (err)
 		return err;
 	*device = stack.device;
-	if (!stack_is_there(&stack))
-		return failed(.op = OP_STACK, .what = name,
-			      .device = stack.device, .err = ENOENT);
 	/* What was migrated is not on the device any more. */
 	if (stack_moved_to(&stack) && !args->force)
 		return failed(.op = OP_STACK, .what = name,

@@ -106,6 +106,16 @@ bool stack_is_there(const struct stack *stack)
 	       (stack->dir && !access(stack->dir, F_OK));
 }
 
+int stack_find_there(struct stack *stack, const char *device, const char *name)
+{
+	int err = stack_find(stack, device, name);
+
+	if (err || stack_is_there(stack))
+		return err;
+	return failed(.op = OP_STACK, .what = name, .device = stack->device,
+		      .err = ENOENT);
+}
+
 /* The disk that all of it is on, if it is one line of that kind; otherwise 0 */
 static dev_t linear_to(const struct stack *stack)
 {

@@ -12,10 +12,10 @@
  * partition's programs; those of the disk are still met.
  *
  * Lifetime: a link with BPF_F_BLK_LOWER makes it and takes it away (bd_original
- * of its block_device is NULL then). Whoever has
- * it open by then finds a device that fails all I/O: to go on below a stack that
- * is not asked any more would mix what the stack has not written yet with what
- * is newer. BPF_LINK_DETACH refuses that. The original stays open, unclaimed,
+ * of its block_device is NULL then). Whoever has it open by then finds a device
+ * that fails all I/O: to go on below a stack that is not asked any more would mix
+ * what the stack has not written yet with what is newer. BPF_LINK_DETACH refuses
+ * that. The original stays open, unclaimed,
  * until the lower disk is released: until the last one has closed it, whose bios
  * have ended then.
  *
