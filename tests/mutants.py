@@ -280,21 +280,22 @@ MUTANTS = [
 
     # The lower device
     (B + "lower.c",
-     "bio_set_interposed(bio);\n\tblk_interposer_set_dev_of_root",
-     "blk_interposer_set_dev_of_root", "lower/loops"),
+     "bio_set_interposed(bio);\n\t"
+     "blk_interposer_set_dev_of_root(bio, blkg, original);",
+     "blk_interposer_set_dev_of_root(bio, blkg, original);", "lower/loops"),
     (B + "lower.c",
      "WRITE_ONCE(lower->disk->part0->bd_original, NULL);\n\t"
      "blk_mark_disk_dead(lower->disk);",
      "blk_mark_disk_dead(lower->disk);", "abi/lower"),
     (B + "lower.c", "disk_openers(lower->disk)", "0", "abi/lower"),
     (B + "lower.c", "other->bdev == lower->bdev", "false", "abi/lower"),
-    (B + "lower.c", "blk_interposer_lower_orphaned(lower->bdev)", "false",
+    (B + "follow.c", "blk_interposer_lower_orphaned(lower->bdev)", "false",
      "abi/lower"),
-    (B + "lower.c", "set_capacity_and_notify(lower->disk, "
+    (B + "follow.c", "set_capacity_and_notify(lower->disk, "
      "bdev_nr_sectors(bdev));", "", "lower/follow"),
-    (B + "lower.c", "set_disk_ro(lower->disk, bdev_read_only(bdev));", "",
+    (B + "follow.c", "set_disk_ro(lower->disk, bdev_read_only(bdev));", "",
      "lower/follow"),
-    (B + "lower.c", "ret = queue_limits_commit_update_frozen(q, lim);",
+    (B + "follow.c", "ret = queue_limits_commit_update_frozen(q, lim);",
      "queue_limits_cancel_update(q);", "lower/follow"),
     (B + "lower.c", "this_cpu_inc(stats->ios[op]);", "", "lower/follow"),
     (B + "lower.c", "disk->flags |= GENHD_FL_NO_PART;", "", "lower/udev"),

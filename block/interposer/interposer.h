@@ -34,7 +34,8 @@
  * Recursion: redirect.c bounds hops (bi_interposer again, inherited by
  * clones); kernel/bpf/blk_topology.c refuses circles through stacking drivers.
  *
- * Lower devices, what is stacked below a device's programs: lower.c.
+ * Lower devices, what is stacked below a device's programs: lower.c; they follow
+ * their original: follow.c.
  *
  * Splits: split.c, iterative, from a bioset of the disk with a rescuer; what goes
  * the same way stays together.

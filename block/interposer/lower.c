@@ -15,12 +15,10 @@
  * of its block_device is NULL then). Whoever has it open by then finds a device
  * that fails all I/O: to go on below a stack that is not asked any more would mix
  * what the stack has not written yet with what is newer. BPF_LINK_DETACH refuses
- * that. The original stays open, unclaimed,
- * until the lower disk is released: until the last one has closed it, whose bios
- * have ended then.
+ * that. The original stays open, unclaimed, until the lower disk is released: until
+ * the last one has closed it, whose bios have ended then.
  *
- * Size, read-only state, limits and removal follow those of the original in a
- * work item: they change in any context.
+ * Size, read-only state, limits and removal follow those of the original: follow.c.
  */
 #include <linux/blk-crypto-profile.h>
 #include <linux/blkdev.h>
@@ -28,34 +26,13 @@
 #include <linux/slab.h>
 #include "../blk.h"
 #include "interposer.h"
+#include "lower.h"
 #include "quick.h"
 
-/**
- * struct blk_interposer_lower - a lower device
- * @bdev: the original
- * @disk: the lower disk
- * @file: keeps the original open
- * @holders: directory of the original in sysfs, where @disk is shown
- * @dev: number of @disk
- * @refs: one of @disk until it is released, one of the link
- * @node: in the list of all, under blk_interposer_lowers_lock
- * @added: @disk is there and in the list; same lock
- */
-struct blk_interposer_lower {
-	struct block_device *bdev;
-	struct gendisk *disk;
-	struct file *file;
-	struct kobject *holders;
-	dev_t dev;
-	refcount_t refs;
-	struct list_head node;
-	bool added;
-};
-
-#define BLK_INTERPOSER_FOLLOW_RETRY	(HZ / 20)
-
-static LIST_HEAD(blk_interposer_lowers);
-static DEFINE_MUTEX(blk_interposer_lowers_lock);
+/* All that can be looked for, of whatever disk */
+LIST_HEAD(blk_interposer_lowers);
+/* The list and what is in it; see interposer.h */
+DEFINE_MUTEX(blk_interposer_lowers_lock);
 
 /* Of a cgroup, or something special: what bio_set_dev() is for. */
 static noinline __cold enum blk_interposer_action
@@ -184,80 +161,6 @@ static struct attribute *blk_interposer_lower_attrs[] = {
 };
 ATTRIBUTE_GROUPS(blk_interposer_lower);
 
-/* Limits where they speak of places: those of a partition begin with it. */
-static void blk_interposer_lower_convert(struct block_device *bdev,
-					 struct queue_limits *lim)
-{
-	sector_t start = bdev->bd_start_sect;
-	int offset;
-
-	lim->features &= ~BLK_FEAT_DAX;
-	/* As blk_queue_disable_discard() leaves it; it would be computed anew. */
-	if (!lim->max_discard_sectors)
-		lim->max_hw_discard_sectors = 0;
-	if (!bdev_is_partition(bdev))
-		return;
-	offset = bdev_alignment_offset(bdev);
-	lim->alignment_offset = max(offset, 0);
-	lim->discard_alignment = bdev_discard_alignment(bdev);
-	if (lim->chunk_sectors && sector_div(start, lim->chunk_sectors))
-		lim->chunk_sectors = 0;
-	if (!bdev_can_atomic_write(bdev) ||
-	    (lim->atomic_write_hw_boundary &&
-	     (bdev->bd_start_sect << SECTOR_SHIFT) & (lim->atomic_write_hw_boundary - 1)))
-		lim->atomic_write_hw_max = 0;
-}
-
-static void blk_interposer_lower_limits(struct block_device *bdev,
-					struct queue_limits *lim)
-{
-	*lim = queue_limits_start_update(bdev_get_queue(bdev));
-	queue_limits_cancel_update(bdev_get_queue(bdev));
-	blk_interposer_lower_convert(bdev, lim);
-}
-
-/* A driver may keep the lock while it talks to the disk. */
-static bool blk_interposer_lower_try_limits(struct block_device *bdev,
-					    struct queue_limits *lim)
-{
-	struct request_queue *q = bdev_get_queue(bdev);
-
-	if (!mutex_trylock(&q->limits_lock))
-		return false;
-	*lim = q->limits;
-	mutex_unlock(&q->limits_lock);
-	blk_interposer_lower_convert(bdev, lim);
-	return true;
-}
-
-/* What may change as long as the lower device is there. */
-static int blk_interposer_lower_update(struct blk_interposer_lower *lower,
-				       struct queue_limits *lim)
-{
-	struct request_queue *q = lower->disk->queue;
-	struct block_device *bdev = lower->bdev;
-	bool zones = disk_nr_zones(lower->disk) &&
-		     (disk_nr_zones(lower->disk) != bdev_nr_zones(bdev) ||
-		      q->limits.chunk_sectors != lim->chunk_sectors);
-	struct queue_limits now;
-	int ret = 0;
-
-	now = queue_limits_start_update(q);
-	if (memcmp(&now, lim, sizeof(now)))
-		ret = queue_limits_commit_update_frozen(q, lim);
-	else
-		queue_limits_cancel_update(q);
-	set_capacity_and_notify(lower->disk, bdev_nr_sectors(bdev));
-	set_disk_ro(lower->disk, bdev_read_only(bdev));
-	/* One of device mapper does not tell while it is suspended. */
-	if (!ret && zones && blk_revalidate_disk_zones(lower->disk))
-		return -EAGAIN;
-	if (ret)
-		pr_warn_ratelimited("%s: blk_interposer: limits of %pg cannot be followed: %d\n",
-				    lower->disk->disk_name, bdev, ret);
-	return ret;
-}
-
 /* The lower disk is shown as a holder of the original, which it does not claim. */
 static int blk_interposer_lower_link(struct blk_interposer_lower *lower)
 {
@@ -304,8 +207,16 @@ static void blk_interposer_lower_die(struct blk_interposer_lower *lower)
 	blk_mark_disk_dead(lower->disk);
 }
 
-/* Nobody can look for it any more; who has it open sees errors. */
-static void blk_interposer_lower_del(struct blk_interposer_lower *lower)
+/**
+ * blk_interposer_lower_del - remove it, unless that was done already
+ * @lower: lower device
+ *
+ * Nobody can look for it any more; who has it open sees errors. It is released
+ * when the last one has closed it, which may be at once.
+ *
+ * Context: may sleep; blk_interposer_lowers_lock is held.
+ */
+void blk_interposer_lower_del(struct blk_interposer_lower *lower)
 {
 	lockdep_assert_held(&blk_interposer_lowers_lock);
 	if (!lower->added)
@@ -316,59 +227,6 @@ static void blk_interposer_lower_del(struct blk_interposer_lower *lower)
 	blk_interposer_lower_unlink(lower);
 	del_gendisk(lower->disk);
 	put_disk(lower->disk);
-}
-
-/*
- * Was the original removed? Not yet while it is: until the filesystem has written
- * back what it has, its disk is unhashed but not dead.
- */
-static bool blk_interposer_lower_orphaned(struct block_device *bdev)
-{
-	struct gendisk *disk = bdev->bd_disk;
-
-	return test_bit(GD_DEAD, &disk->state) ||
-	       xa_load(&disk->part_tbl, bdev_partno(bdev)) != bdev;
-}
-
-static void blk_interposer_follow_work(struct work_struct *work);
-
-static DECLARE_DELAYED_WORK(blk_interposer_following,
-			    blk_interposer_follow_work);
-
-static void blk_interposer_follow_work(struct work_struct *work)
-{
-	struct blk_interposer_lower *lower, *next;
-	struct queue_limits lim;
-	bool again = false;
-
-	mutex_lock(&blk_interposer_lowers_lock);
-	list_for_each_entry_safe(lower, next, &blk_interposer_lowers, node) {
-		if (blk_interposer_lower_orphaned(lower->bdev))
-			blk_interposer_lower_del(lower);
-		else if (!lower->disk->part0->bd_original)
-			continue;
-		else if (!blk_interposer_lower_try_limits(lower->bdev, &lim) ||
-			 blk_interposer_lower_update(lower, &lim) == -EAGAIN)
-			again = true;
-	}
-	mutex_unlock(&blk_interposer_lowers_lock);
-	if (again)
-		queue_delayed_work(system_long_wq, &blk_interposer_following,
-				   BLK_INTERPOSER_FOLLOW_RETRY);
-}
-
-/**
- * __blk_interposer_follow - blk_interposer_follow() behind the gate
- * @disk: see there
- *
- * Context: see there.
- */
-void __blk_interposer_follow(struct gendisk *disk)
-{
-	/* What follows is a change, too. */
-	if (!list_empty_careful(&blk_interposer_lowers) &&
-	    !bdev_test_flag(disk->part0, BD_LOWER))
-		mod_delayed_work(system_long_wq, &blk_interposer_following, 0);
 }
 
 static int blk_interposer_lower_add(struct blk_interposer_lower *lower,
@@ -446,9 +304,9 @@ blk_interposer_lower_disk(struct blk_interposer_lower *lower,
  * @bdev: the original, which the caller has open
  *
  * Context: may sleep; no lock is held.
- * Return: it, with a reference, or -EOPNOTSUPP: @bdev is a lower device itself; -EEXIST: it has
- * one already; -ENAMETOOLONG; -ENODEV: it was removed; -ENOMEM; and what opening
- * it again may return.
+ * Return: it, with a reference, or -EOPNOTSUPP: @bdev is a lower device itself;
+ * -EEXIST: it has one already; -ENAMETOOLONG; -ENODEV: it was removed; -ENOMEM;
+ * and what opening it again may return.
  */
 struct blk_interposer_lower *
 blk_interposer_lower_create(struct block_device *bdev)
