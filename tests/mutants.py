@@ -188,7 +188,7 @@ MUTANTS = [
     (B + "redirect.c", "bio->bi_opf |= REQ_FUA;", "", "flush/fua"),
     (B + "target.c", "blk_interposer_mark_dirty(inf->target);", "",
      "flush/dirty"),
-    (B + "target.c", "if (test_bit(target->id, reach))", "if (0)",
+    (B + "target.c", "test_bit(target->id, reach)", "false",
      "flush/close"),
     (B + "target.c", "blk_interposer_flush_target(target)", "BLK_STS_OK",
      "flush/close"),
