@@ -15,14 +15,14 @@ import subprocess
 import time
 from pathlib import Path
 
+from initrd import initrd
+
 ROOT = Path(__file__).resolve().parents[2]
 OUT = Path(os.environ.get("OUT", ROOT / "build"))
 BOOT_LIMIT = 180
 
 # loop, null_blk, ...: no disks that a case did not ask for.
 CMDLINE = (
-    "root=/dev/root rootfstype=9p "
-    "rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=512000 ro "
     "console=ttyS0 loglevel=7 oops=panic panic=-1 panic_on_rcu_stall=0 "
     # An emulated timer is late on a busy host; the check for it panics.
     "no_timer_check "
@@ -112,6 +112,7 @@ class Machine:
         self.flavour = flavour
         self.cmdline = cmdline
         self.mem = mem or (2048 if flavour == "debug" else 1024)
+        self.little_memory = mem is not None
         # Time is what has been executed: an instruction takes 1 ns.
         self.icount = icount
         self.cpus = 1 if icount else cpus
@@ -154,6 +155,9 @@ class Machine:
             "LC_ALL": "C.UTF-8",
             **env,
         }
+        (self.share / "initrd").write_bytes(initrd(
+            ROOT / "tests/vm/init", ROOT, OUT, variables["PATH"],
+            not self.little_memory))
         (self.share / "env").write_text("".join(
             f"export {k}={shlex.quote(str(v))}\n" for k, v in variables.items()))
 
@@ -175,7 +179,8 @@ class Machine:
                "-smp", str(self.cpus), "-m", str(self.mem), "-nodefaults",
                "-display", "none", "-no-reboot",
                "-kernel", str(kernel_dir(self.flavour) / "bzImage"),
-               "-append", f"{CMDLINE} init={ROOT}/tests/vm/init {self.cmdline}",
+               "-initrd", f"{share}/initrd",
+               "-append", f"{CMDLINE} {self.cmdline}",
                "-serial", f"file:{self.console}",
                "-fsdev", "local,id=root,path=/,security_model=none,"
                          "readonly=on,multidevs=remap",

@@ -36,10 +36,10 @@ changes_in_json() {
 	local dev=$1 one=$2
 
 	expect_eq "what add did, in JSON" "$(bioctl -j target add "$dev" \
-		redirect "2=$one" "targets:3=$one:ro" | jq -Sc .)" \
+		redirect "2=$one" "targets:3=$one:ro" | jq -c .)" \
 		'{"action":"added","keys":[2,3]}'
 	expect_eq "what del did, in JSON" \
-		"$(bioctl -j target del "$dev" redirect 3 2 | jq -Sc .)" \
+		"$(bioctl -j target del "$dev" redirect 3 2 | jq -c .)" \
 		'{"action":"deleted","keys":[3,2]}'
 	expect_eq "both are gone" "$(targets "$dev")" "0=$one 1=$one"
 }
