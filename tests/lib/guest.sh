@@ -70,6 +70,7 @@ undo_all() {
 			$line"; then
 			echo "not ok - undo: $line"
 			blame undo
+			LEFT=1
 		fi
 	done < <(tac "$TMP/.undo")
 }
@@ -92,6 +93,8 @@ check_leaks() {
 		echo "not ok - the machine is as it was before"
 		sed -n 's/^> /# left: /p; s/^< /# gone: /p' /run/test/left
 		blame leak
+		# shellcheck disable=SC2034  # tests/vm/guest asks
+		LEFT=1
 	fi
 }
 
