@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2153
 # For cases about lower devices and what is stacked on them.
 
 . "$BLKI_ROOT/tests/lib/bioctl.sh"
@@ -72,6 +72,12 @@ expect_no_stack() {
 		"dmsetup ls | grep -q -- '-stack'"
 }
 
+# in_no_cgroup COMMAND...: what it writes goes the short way, see
+# blk_interposer_to_original(). A case is in a cgroup.
+in_no_cgroup() {
+	sh -c 'echo $$ >/sys/fs/cgroup/cgroup.procs && exec "$@"' sh "$@"
+}
+
 # is_written DEVICE N: so many writes were there
 is_written() {
 	[ "$(awk '{ print $5 }' "$(sys_dir "$1")/stat")" -ge "$2" ]
@@ -102,4 +108,50 @@ killed_at() {
 writes() {
 	timeout "$(scaled 20)" dd if=/dev/zero of="$1/probe" bs=4k count=4 \
 		conv=fsync status=none
+}
+
+# of_dir DIR FILE: sets OF
+of_dir() {
+	local dir=$1
+
+	# A partition has the queue of its disk.
+	[ -e "$dir/$2" ] || dir+=/..
+	read -r OF <"$dir/$2"
+}
+
+# of DEVICE FILE: in sysfs
+of() {
+	of_dir "$(sys_dir "$1")" "$2"
+	echo "$OF"
+}
+
+# same NAME FILE...: DEV's and LOWER's. Without a process for each: they are many.
+same() {
+	local file dev lower one
+
+	dev=$(sys_dir "$DEV")
+	lower=$(sys_dir "$LOWER")
+	for file in "${@:2}"; do
+		of_dir "$dev" "$file"
+		one=$OF
+		of_dir "$lower" "$file"
+		[ "$one" = "$OF" ] || {
+			echo "# $1 $file: $one, $OF"
+			return 1
+		}
+	done
+}
+
+LIMITS="queue/logical_block_size queue/physical_block_size queue/max_sectors_kb
+	queue/max_hw_sectors_kb queue/discard_max_bytes queue/discard_granularity
+	queue/write_zeroes_max_bytes queue/write_cache queue/fua queue/rotational
+	queue/dma_alignment queue/max_segments queue/zoned queue/stable_writes
+	queue/atomic_write_max_bytes queue/minimum_io_size queue/optimal_io_size
+	queue/chunk_sectors queue/zone_append_max_bytes queue/nr_zones"
+
+same_limits() {
+	local limits
+
+	read -rd '' -a limits <<<"$LIMITS" || true
+	same "$1" "${limits[@]}"
 }

@@ -162,6 +162,8 @@ static void test_release(int dev)
 	tap_errno(direct_io(fd, false), -EIO, "who has it open reads errors");
 	/* Its size is 0, as that of any disk that was removed. */
 	tap_errno(direct_io(fd, true), -ENOSPC, "and cannot write");
+	/* Which has no sector that could be beyond its end. */
+	tap(fsync(fd) && errno == EIO, "nor flush");
 	tap(open_dev(lower, O_RDONLY) < 0, "nobody opens it any more");
 	tap_errno(direct_io(dev, true), 0, "the original works");
 	link = attach_link(dev, prog, BPF_F_BLK_LOWER);

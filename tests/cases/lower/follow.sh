@@ -7,52 +7,6 @@ TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/lower.sh"
 
-# of_dir DIR FILE: sets OF
-of_dir() {
-	local dir=$1
-
-	# A partition has the queue of its disk.
-	[ -e "$dir/$2" ] || dir+=/..
-	read -r OF <"$dir/$2"
-}
-
-# of DEVICE FILE: in sysfs
-of() {
-	of_dir "$(sys_dir "$1")" "$2"
-	echo "$OF"
-}
-
-# same NAME FILE...: DEV's and LOWER's. Without a process for each: they are many.
-same() {
-	local file dev lower one
-
-	dev=$(sys_dir "$DEV")
-	lower=$(sys_dir "$LOWER")
-	for file in "${@:2}"; do
-		of_dir "$dev" "$file"
-		one=$OF
-		of_dir "$lower" "$file"
-		[ "$one" = "$OF" ] || {
-			echo "# $1 $file: $one, $OF"
-			return 1
-		}
-	done
-}
-
-LIMITS="queue/logical_block_size queue/physical_block_size queue/max_sectors_kb
-	queue/max_hw_sectors_kb queue/discard_max_bytes queue/discard_granularity
-	queue/write_zeroes_max_bytes queue/write_cache queue/fua queue/rotational
-	queue/dma_alignment queue/max_segments queue/zoned queue/stable_writes
-	queue/atomic_write_max_bytes queue/minimum_io_size queue/optimal_io_size
-	queue/chunk_sectors queue/zone_append_max_bytes queue/nr_zones"
-
-same_limits() {
-	local limits
-
-	read -rd '' -a limits <<<"$LIMITS" || true
-	same "$1" "${limits[@]}"
-}
-
 shows() {
 	expect_eq "$1: lower_of" "$(of "$LOWER" lower_of)" "$(of "$DEV" dev)"
 	ok "$1: holders of the device" test -e \
@@ -66,10 +20,15 @@ shows() {
 }
 
 counts() {
-	must dd if=/dev/zero of="$LOWER" bs=64k count=3 oflag=direct status=none
-	expect_num "counted: writes" "$(block_stat "$LOWER" 5)" -eq 3
-	expect_num "counted: sectors" "$(block_stat "$LOWER" 7)" -eq 384
-	expect_num "and of the device" "$(block_stat "$DEV" 7)" -ge 384
+	local how
+
+	for how in env in_no_cgroup; do
+		must "$how" dd if=/dev/zero of="$LOWER" bs=64k count=3 \
+			oflag=direct status=none
+	done
+	expect_num "counted: writes" "$(block_stat "$LOWER" 5)" -eq 6
+	expect_num "counted: sectors" "$(block_stat "$LOWER" 7)" -eq 768
+	expect_num "and of the device" "$(block_stat "$DEV" 7)" -ge 768
 }
 
 follows_limits() {
@@ -87,7 +46,7 @@ follows_limits() {
 
 follows_ro() {
 	must blockdev --setro "$DEV"
-	expect_within "read-only" 10 test "$(of "$LOWER" ro)" = 1
+	expect_within "read-only" 10 is_ro
 	expect_fail "no write is taken" write_sector "$LOWER" 0
 	must blockdev --setrw "$DEV"
 	expect_within "no longer" 10 is_rw
@@ -96,6 +55,29 @@ follows_ro() {
 
 is_rw() {
 	[ "$(of "$LOWER" ro)" = 0 ]
+}
+
+is_ro() {
+	! is_rw
+}
+
+# It is the driver that makes the disk read-only, long after it has its limits.
+follows_driver() {
+	local table how options
+
+	DEV=$(new_dm driver "0 32768 linear $(new_null_blk) 0")
+	LOWER=$(new_lower "$DEV")
+	table=$(dmsetup table driver)
+	for how in ro rw; do
+		options=(--table "$table")
+		[ "$how" = rw ] || options+=(--readonly)
+		must dmsetup reload driver "${options[@]}"
+		must dmsetup suspend --noudevsync driver
+		must dmsetup resume --noudevsync driver
+		expect_within "dm: $how" 10 "is_$how"
+		expect_eq "dm: $how itself" "$(of "$DEV" ro)" "$(of "$LOWER" ro)"
+	done
+	must bioctl detach "$DEV" stack
 }
 
 # is_size SECTORS
@@ -149,5 +131,6 @@ kinds() {
 
 test_run() {
 	kinds
+	follows_driver
 	follows_size
 }

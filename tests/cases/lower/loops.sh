@@ -12,15 +12,17 @@ linear() {
 
 # What a driver splits off comes back to the programs' gate: they are behind it.
 split_below() {
-	local disk=$1 dm lower
+	local disk=$1 dm lower how
 
 	dm=$(new_dm halves "0 64 linear $disk 0"$'\n'"64 1024 linear $disk 64")
 	must bioctl attach "$dm" count --lower >/dev/null
 	lower=$(lower_of "$dm")
 	wait_device "$lower"
-	must dd if=/dev/zero of="$lower" bs=64k count=1 oflag=direct \
-		status=none
-	expect_num "divided below: it was" "$(block_stat "$lower" 5)" -eq 1
+	for how in env in_no_cgroup; do
+		must "$how" dd if=/dev/zero of="$lower" bs=64k count=1 \
+			oflag=direct status=none
+	done
+	expect_num "divided below: they were" "$(block_stat "$lower" 5)" -eq 2
 	expect_eq "divided below: no part meets the programs" \
 		"$(verdict_bios "$dm" count pass)" 0
 	must write_sector "$dm" 0
@@ -48,6 +50,10 @@ test_run() {
 	ok "a write goes through it" write_sector "$part" 0
 	expect_num "once" "$(block_stat "$lower" 5)" -eq 1
 	ok "a flush ends" timeout "$(scaled 20)" sync "$part"
+	must bioctl attach "$disk" count
+	must write_sector "$part" 0
+	ok "also with a program on the disk" timeout "$(scaled 20)" sync "$part"
+	must bioctl detach "$disk" count
 	expect_refused "what the disk redirects to must not be above it" ELOOP \
 		"come back" attach "$disk" redirect --set "ranges=0-131071:0:0" \
 		--target "0=$top"
