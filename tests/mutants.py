@@ -283,6 +283,13 @@ MUTANTS = [
      "bio_set_interposed(bio);\n\t"
      "blk_interposer_set_dev_of_root(bio, blkg, original);",
      "blk_interposer_set_dev_of_root(bio, blkg, original);", "lower/loops"),
+    (B + "lower.c", "bio_set_interposed(bio);\n\t"
+     "trace_block_bio_remap(bio, bdev->bd_dev, bio->bi_iter.bi_sector);",
+     "trace_block_bio_remap(bio, bdev->bd_dev, bio->bi_iter.bi_sector);",
+     "lower/chooses lower/kinds lower/swap"),
+    (B + "follow.c", "lim->alignment_offset = max(offset, 0);", "",
+     "lower/limits"),
+    (B + "follow.c", "lim->atomic_write_hw_max = 0;", "", "lower/limits"),
     (B + "lower.c",
      "WRITE_ONCE(lower->disk->part0->bd_original, NULL);\n\t"
      "blk_mark_disk_dead(lower->disk);",

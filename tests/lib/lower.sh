@@ -96,6 +96,40 @@ through() {
 	ok "$name: fio runs" load_runs
 }
 
+# below_fs NAME FS DEVICE COMMAND...: what happens to DEVICE while fio writes and
+# syncs on a filesystem there, verifies what it wrote, and the filesystem stays clean
+below_fs() {
+	local name=$1 fs=$2 dev=$3 dir
+
+	must make_fs "$fs" "$dev"
+	dir=$(new_mount "$dev")
+	start_load "$dir/file" 300 --fsync=8 --size=8M
+	must wait_for 30 test -s "$dir/file"
+	"${@:4}"
+	expect_verified_now "$name: fio verifies"
+	must umount "$dir"
+	ok "$name: the filesystem is clean" check_fs "$fs" "$dev"
+}
+
+# through_dm TWO THREE: DEV with one target of device mapper after the other; TWO
+# is a disk as large, THREE another one
+through_dm() {
+	local two=$1 three=$2 size
+
+	size=$(blockdev --getsz "$DEV")
+	through linear "linear @lower 0"
+	through two-parts "0 4096 linear @lower 0"$'\n'"4096 $((size - 4096)) linear @lower 4096"
+	through flakey "flakey @lower 0 60 0"
+	through delay "delay @lower 0 5"
+	through dust "dust @lower 0 512"
+	through log-writes "log-writes @lower $three"
+	must dd if=/dev/zero of="$three" bs=4k count=1 oflag=direct status=none
+	through era "era $three @lower 4096"
+	must dd if=/dev/zero of="$three" bs=1M count=1 oflag=direct status=none
+	through writecache "writecache s @lower $three 512 0"
+	through mirror "mirror core 2 1024 nosync 2 @lower 0 $two 0"
+}
+
 # killed_at STEP ARG...: bioctl, at that step
 killed_at() {
 	local rc=0

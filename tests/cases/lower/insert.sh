@@ -27,28 +27,15 @@ in_and_out() {
 	expect_no_stack "$name" "$dev"
 }
 
-# below_fs NAME FS DEVICE
-below_fs() {
-	local name=$1 fs=$2 dev=$3 dir
-
-	must make_fs "$fs" "$dev"
-	dir=$(new_mount "$dev")
-	start_load "$dir/file" 300 --fsync=8 --size=8M
-	must wait_for 30 test -s "$dir/file"
-	in_and_out "$name" "$dev" 3
-	expect_verified_now "$name: fio verifies"
-	must umount "$dir"
-	ok "$name: the filesystem is clean" check_fs "$fs" "$dev"
-}
-
 test_run() {
-	local disk part
+	local disk part dm
 
 	hold_gate
 	disk=$(disk 0)
-	below_fs "virtio" ext4 "$disk"
+	below_fs virtio ext4 "$disk" in_and_out virtio "$disk" 3
 	wipe_disk "$disk"
 	part=$(new_partitions "$disk" size=240MiB)
-	below_fs "a partition" xfs "$part"
-	below_fs "dm" btrfs "$(new_dm own "0 $(blockdev --getsz "$part") linear $part 0")"
+	below_fs partition xfs "$part" in_and_out partition "$part" 3
+	dm=$(new_dm own "0 $(blockdev --getsz "$part") linear $part 0")
+	below_fs dm btrfs "$dm" in_and_out dm "$dm" 3
 }

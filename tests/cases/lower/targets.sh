@@ -23,35 +23,24 @@ raid1() {
 	ok "raid1: fio runs" load_runs
 }
 
-test_run() {
-	local dir size two three
+# Its first superblock makes it what the next one is.
+refused() {
+	expect_refused "writecache with larger blocks" null "logical blocks" \
+		stack insert "$DEV" --table "writecache s @lower $1 4096 0"
+	expect_no_stack "refused" "$DEV"
+	must dd if=/dev/zero of="$1" bs=1M count=1 oflag=direct status=none
+}
 
+all() {
+	local three=$2
+
+	refused "$three"
+	through_dm "$@"
+	raid1
+}
+
+test_run() {
 	hold_gate
 	DEV=$(disk 0)
-	two=$(disk 1)
-	three=$(new_null_blk size=64)
-	must mkfs.ext4 -q "$DEV"
-	size=$(blockdev --getsz "$DEV")
-	dir=$(new_mount "$DEV")
-	start_load "$dir/file" 300 --fsync=8 --size=8M
-	must wait_for 30 test -s "$dir/file"
-	through linear "linear @lower 0"
-	through two-parts "0 4096 linear @lower 0"$'\n'"4096 $((size - 4096)) linear @lower 4096"
-	through flakey "flakey @lower 0 60 0"
-	through delay "delay @lower 0 5"
-	through dust "dust @lower 0 512"
-	through log-writes "log-writes @lower $three"
-	must dd if=/dev/zero of="$three" bs=4k count=1 oflag=direct status=none
-	through era "era $three @lower 4096"
-	must dd if=/dev/zero of="$three" bs=1M count=1 oflag=direct status=none
-	expect_refused "writecache with larger blocks" null "logical blocks" \
-		stack insert "$DEV" --table "writecache s @lower $three 4096 0"
-	expect_no_stack "refused" "$DEV"
-	must dd if=/dev/zero of="$three" bs=1M count=1 oflag=direct status=none
-	through writecache "writecache s @lower $three 512 0"
-	through mirror "mirror core 2 1024 nosync 2 @lower 0 $two 0"
-	raid1
-	expect_verified_now "fio verifies"
-	must umount "$dir"
-	ok "the filesystem is clean" e2fsck -fn "$DEV"
+	below_fs ext4 ext4 "$DEV" all "$(disk 1)" "$(new_null_blk size=64)"
 }
