@@ -18,7 +18,7 @@ copy_bioctl() {
 	must cp "$bioctl" "$dir/bioctl"
 	ldd "$bioctl" | awk '$2 == "=>" { print $3 }' |
 		xargs -I{} cp -L {} "$dir/lib/"
-	must cp -r "$BLKI_ROOT/build/bpf-progs" "$dir/policies"
+	must cp -r "$POLICIES" "$dir/policies"
 	sync -f "$dir"
 }
 
@@ -28,11 +28,13 @@ there() {
 		"BIOCTL_POLICY_PATH=$DIR/policies" "$DIR/bioctl" "$@"
 }
 
+# What is mapped stays when caches are dropped, but not when memory is wanted.
 forget_caches() {
 	while :; do
 		echo 3 >/proc/sys/vm/drop_caches
+		echo 64M >/sys/fs/cgroup/case/memory.reclaim || true
 		sleep 0.01
-	done
+	done 2>/dev/null
 }
 
 changes() {
