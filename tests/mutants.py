@@ -286,7 +286,7 @@ MUTANTS = [
     (B + "lower.c", "bio_set_interposed(bio);\n\t"
      "trace_block_bio_remap(bio, bdev->bd_dev, bio->bi_iter.bi_sector);",
      "trace_block_bio_remap(bio, bdev->bd_dev, bio->bi_iter.bi_sector);",
-     "lower/chooses lower/kinds lower/swap"),
+     "lower/chooses"),
     (B + "follow.c", "lim->alignment_offset = max(offset, 0);", "",
      "lower/limits"),
     (B + "follow.c", "lim->atomic_write_hw_max = 0;", "", "lower/limits"),
