@@ -35,7 +35,7 @@ split_below() {
 test_run() {
 	local disk part lower top
 
-	disk=$(new_null_blk)
+	disk=$(new_null_blk cache_size=4)
 	part=$(new_partitions "$disk" size=16MiB)
 
 	top=$(linear itself "$part")
