@@ -23,7 +23,7 @@ moves() {
 
 # On one that checks tags, for each sector's place on the disk
 integrity() {
-	local files="format tag_size protection_interval_bytes"
+	local files=(integrity/{format,tag_size,protection_interval_bytes})
 
 	if ! have_config BLK_DEV_INTEGRITY; then
 		note "$1: no protection information in this kernel"
@@ -31,9 +31,7 @@ integrity() {
 	fi
 	expect_match "$1: type 1" "$(of "$LOWER" integrity/format)" \
 		"^T10-DIF-TYPE1-"
-	# shellcheck disable=SC2086  # words
-	ok "$1: protection information" same "$1" \
-		$(printf 'integrity/%s ' $files)
+	ok "$1: protection information" same "$1" "${files[@]}"
 }
 
 # check NAME DEVICE ATOMIC: 0 or 1, can it write 4 KiB at sector 8 whole?
