@@ -198,7 +198,8 @@ check_requirements() {
 	for word in $REQUIRES; do
 		case $word in
 		cmd:*)
-			command -v "${word#*:}" >/dev/null ||
+			# No function of that name
+			type -P "${word#*:}" >/dev/null ||
 				skip "no command ${word#*:}"
 			;;
 		config:*)

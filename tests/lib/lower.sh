@@ -111,23 +111,23 @@ below_fs() {
 	ok "$name: the filesystem is clean" check_fs "$fs" "$dev"
 }
 
-# through_dm TWO THREE: DEV with one target of device mapper after the other; TWO
-# is a disk as large, THREE another one
+# through_dm NAME TWO THREE: DEV with one target of device mapper after the other;
+# TWO is a disk as large, THREE another one
 through_dm() {
-	local two=$1 three=$2 size
+	local name=$1 two=$2 three=$3 size
 
 	size=$(blockdev --getsz "$DEV")
-	through linear "linear @lower 0"
-	through two-parts "0 4096 linear @lower 0"$'\n'"4096 $((size - 4096)) linear @lower 4096"
-	through flakey "flakey @lower 0 60 0"
-	through delay "delay @lower 0 5"
-	through dust "dust @lower 0 512"
-	through log-writes "log-writes @lower $three"
+	through "$name, linear" "linear @lower 0"
+	through "$name, two-parts" "0 4096 linear @lower 0"$'\n'"4096 $((size - 4096)) linear @lower 4096"
+	through "$name, flakey" "flakey @lower 0 60 0"
+	through "$name, delay" "delay @lower 0 5"
+	through "$name, dust" "dust @lower 0 512"
+	through "$name, log-writes" "log-writes @lower $three"
 	must dd if=/dev/zero of="$three" bs=4k count=1 oflag=direct status=none
-	through era "era $three @lower 4096"
+	through "$name, era" "era $three @lower 4096"
 	must dd if=/dev/zero of="$three" bs=1M count=1 oflag=direct status=none
-	through writecache "writecache s @lower $three 512 0"
-	through mirror "mirror core 2 1024 nosync 2 @lower 0 $two 0"
+	through "$name, writecache" "writecache s @lower $three 512 0"
+	through "$name, mirror" "mirror core 2 1024 nosync 2 @lower 0 $two 0"
 }
 
 # killed_at STEP ARG...: bioctl, at that step
@@ -176,16 +176,13 @@ same() {
 	done
 }
 
-LIMITS="queue/logical_block_size queue/physical_block_size queue/max_sectors_kb
-	queue/max_hw_sectors_kb queue/discard_max_bytes queue/discard_granularity
-	queue/write_zeroes_max_bytes queue/write_cache queue/fua queue/rotational
-	queue/dma_alignment queue/max_segments queue/zoned queue/stable_writes
-	queue/atomic_write_max_bytes queue/minimum_io_size queue/optimal_io_size
-	queue/chunk_sectors queue/zone_append_max_bytes queue/nr_zones"
+LIMITS=(queue/{logical_block_size,physical_block_size,max_sectors_kb}
+	queue/{max_hw_sectors_kb,discard_max_bytes,discard_granularity}
+	queue/{write_zeroes_max_bytes,write_cache,fua,rotational,dma_alignment}
+	queue/{max_segments,zoned,stable_writes,atomic_write_max_bytes}
+	queue/{minimum_io_size,optimal_io_size,chunk_sectors}
+	queue/{zone_append_max_bytes,nr_zones})
 
 same_limits() {
-	local limits
-
-	read -rd '' -a limits <<<"$LIMITS" || true
-	same "$1" "${limits[@]}"
+	same "$1" "${LIMITS[@]}"
 }

@@ -28,7 +28,8 @@ there() {
 		"BIOCTL_POLICY_PATH=$DIR/policies" "$DIR/bioctl" "$@"
 }
 
-# What is mapped stays when caches are dropped, but not when memory is wanted.
+# What is mapped stays when caches are dropped, but not when memory is wanted. There
+# is never as much as that, which is an error.
 forget_caches() {
 	while :; do
 		echo 3 >/proc/sys/vm/drop_caches
@@ -62,6 +63,7 @@ test_run() {
 	undo_with bioctl stack remove "$dev"
 	undo_with bioctl snapshot remove "$dev"
 	copy_bioctl "$DIR"
+	must test -w /sys/fs/cgroup/case/memory.reclaim
 	forget_caches &
 	pid=$!
 	undo_with kill "$pid"

@@ -23,7 +23,7 @@ raid1() {
 	ok "raid1: fio runs" load_runs
 }
 
-# Its first superblock makes it what the next one is.
+# It has written its superblock by then, which the next one would find.
 refused() {
 	expect_refused "writecache with larger blocks" null "logical blocks" \
 		stack insert "$DEV" --table "writecache s @lower $1 4096 0"
@@ -32,7 +32,7 @@ refused() {
 }
 
 all() {
-	local three=$2
+	local three=$3
 
 	refused "$three"
 	through_dm "$@"
@@ -42,5 +42,5 @@ all() {
 test_run() {
 	hold_gate
 	DEV=$(disk 0)
-	below_fs ext4 ext4 "$DEV" all "$(disk 1)" "$(new_null_blk size=64)"
+	below_fs ext4 ext4 "$DEV" all ext4 "$(disk 1)" "$(new_null_blk size=64)"
 }
