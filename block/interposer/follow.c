@@ -12,6 +12,7 @@
 #include "lower.h"
 
 #define BLK_INTERPOSER_FOLLOW_RETRY	(HZ / 20)
+#define BLK_INTERPOSER_FOLLOW_SLOWEST	HZ
 
 /* Limits where they speak of places: those of a partition begin with it. */
 static void blk_interposer_lower_convert(struct block_device *bdev,
@@ -52,15 +53,72 @@ void blk_interposer_lower_limits(struct block_device *bdev,
 	blk_interposer_lower_convert(bdev, lim);
 }
 
-/* A driver may keep the lock while it talks to the disk. */
-static bool blk_interposer_lower_try_limits(struct block_device *bdev,
-					    struct queue_limits *lim)
+#ifdef CONFIG_BLK_DEV_ZONED
+/*
+ * disk_update_zone_resources() exchanges the bitmap and how long it is under
+ * limits_lock, which is held here for @original; @disk is only changed by us.
+ */
+static bool blk_interposer_same_zones(struct gendisk *disk,
+				      struct gendisk *original)
 {
+	unsigned int nr = original->nr_zones;
+	unsigned long *mine, *its;
+	bool same;
+
+	if (disk->nr_zones != nr ||
+	    disk->zone_capacity != original->zone_capacity ||
+	    disk->last_zone_capacity != original->last_zone_capacity)
+		return false;
+	rcu_read_lock();
+	mine = rcu_dereference(disk->conv_zones_bitmap);
+	its = rcu_dereference(original->conv_zones_bitmap);
+	same = !mine == !its &&
+	       (!mine || !memcmp(mine, its, BITS_TO_LONGS(nr) * sizeof(*mine)));
+	rcu_read_unlock();
+	return same;
+}
+
+/* Not by comparing what has changed: a report that failed is to be repeated. */
+static int blk_interposer_lower_zones(struct gendisk *disk, bool same)
+{
+	int ret;
+
+	if (!blk_queue_is_zoned(disk->queue)) {
+		/* As dm_set_zones_restrictions() leaves it. */
+		disk->nr_zones = 0;
+		return 0;
+	}
+	if (same)
+		return 0;
+	ret = blk_revalidate_disk_zones(disk);
+	/* Device mapper does not tell while it is suspended. */
+	return ret == -ENOMEM ? -EAGAIN : ret;
+}
+#else
+static bool blk_interposer_same_zones(struct gendisk *disk,
+				      struct gendisk *original)
+{
+	return true;
+}
+
+static int blk_interposer_lower_zones(struct gendisk *disk, bool same)
+{
+	return 0;
+}
+#endif
+
+/* A driver may keep the lock while it talks to the disk. */
+static bool blk_interposer_lower_try_limits(struct blk_interposer_lower *lower,
+					    struct queue_limits *lim,
+					    bool *same_zones)
+{
+	struct block_device *bdev = lower->bdev;
 	struct request_queue *q = bdev_get_queue(bdev);
 
 	if (!mutex_trylock(&q->limits_lock))
 		return false;
 	*lim = q->limits;
+	*same_zones = blk_interposer_same_zones(lower->disk, bdev->bd_disk);
 	mutex_unlock(&q->limits_lock);
 	blk_interposer_lower_convert(bdev, lim);
 	return true;
@@ -70,6 +128,7 @@ static bool blk_interposer_lower_try_limits(struct block_device *bdev,
  * blk_interposer_lower_update - make it what its original is
  * @lower: lower device
  * @lim: blk_interposer_lower_limits() of its original
+ * @same_zones: its zones are those of the original
  *
  * What may change as long as it is there: the limits, the size, whether it is
  * read-only, the zones.
@@ -77,16 +136,14 @@ static bool blk_interposer_lower_try_limits(struct block_device *bdev,
  * Context: may sleep, freezes the queue of the lower disk;
  * blk_interposer_lowers_lock is held.
  * Return: 0; -EAGAIN: the zones cannot be asked for yet; what
- * queue_limits_commit_update() returns for limits that nobody can have.
+ * queue_limits_commit_update() returns for limits, and
+ * blk_revalidate_disk_zones() for zones that nobody can have.
  */
 int blk_interposer_lower_update(struct blk_interposer_lower *lower,
-				struct queue_limits *lim)
+				struct queue_limits *lim, bool same_zones)
 {
 	struct request_queue *q = lower->disk->queue;
 	struct block_device *bdev = lower->bdev;
-	bool zones = disk_nr_zones(lower->disk) &&
-		     (disk_nr_zones(lower->disk) != bdev_nr_zones(bdev) ||
-		      q->limits.chunk_sectors != lim->chunk_sectors);
 	struct queue_limits now;
 	int ret = 0;
 
@@ -97,10 +154,9 @@ int blk_interposer_lower_update(struct blk_interposer_lower *lower,
 		queue_limits_cancel_update(q);
 	set_capacity_and_notify(lower->disk, bdev_nr_sectors(bdev));
 	set_disk_ro(lower->disk, bdev_read_only(bdev));
-	/* One of device mapper does not tell while it is suspended. */
-	if (!ret && zones && blk_revalidate_disk_zones(lower->disk))
-		return -EAGAIN;
-	if (ret)
+	if (!ret)
+		ret = blk_interposer_lower_zones(lower->disk, same_zones);
+	if (ret && ret != -EAGAIN)
 		pr_warn_ratelimited("%s: blk_interposer: limits of %pg cannot be followed: %d\n",
 				    lower->disk->disk_name, bdev, ret);
 	return ret;
@@ -125,9 +181,10 @@ static DECLARE_DELAYED_WORK(blk_interposer_following,
 
 static void blk_interposer_follow_work(struct work_struct *work)
 {
+	static unsigned long retry = BLK_INTERPOSER_FOLLOW_RETRY;
 	struct blk_interposer_lower *lower, *next;
+	bool again = false, same_zones;
 	struct queue_limits lim;
-	bool again = false;
 
 	mutex_lock(&blk_interposer_lowers_lock);
 	list_for_each_entry_safe(lower, next, &blk_interposer_lowers, node) {
@@ -135,14 +192,18 @@ static void blk_interposer_follow_work(struct work_struct *work)
 			blk_interposer_lower_del(lower);
 		else if (!lower->disk->part0->bd_original)
 			continue;
-		else if (!blk_interposer_lower_try_limits(lower->bdev, &lim) ||
-			 blk_interposer_lower_update(lower, &lim) == -EAGAIN)
+		else if (!blk_interposer_lower_try_limits(lower, &lim, &same_zones) ||
+			 blk_interposer_lower_update(lower, &lim, same_zones) == -EAGAIN)
 			again = true;
 	}
 	mutex_unlock(&blk_interposer_lowers_lock);
-	if (again)
-		queue_delayed_work(system_long_wq, &blk_interposer_following,
-				   BLK_INTERPOSER_FOLLOW_RETRY);
+	if (!again) {
+		retry = BLK_INTERPOSER_FOLLOW_RETRY;
+		return;
+	}
+	queue_delayed_work(system_long_wq, &blk_interposer_following, retry);
+	/* blk_revalidate_disk_zones() complains each time. */
+	retry = min(retry * 2, (unsigned long)BLK_INTERPOSER_FOLLOW_SLOWEST);
 }
 
 /**

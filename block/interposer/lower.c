@@ -14,9 +14,10 @@
  * Lifetime: a link with BPF_F_BLK_LOWER makes it and takes it away (bd_original
  * of its block_device is NULL then). Whoever has it open by then finds a device
  * that fails all I/O: to go on below a stack that is not asked any more would mix
- * what the stack has not written yet with what is newer. BPF_LINK_DETACH refuses
- * that. The original stays open, unclaimed, until the lower disk is released: until
- * the last one has closed it, whose bios have ended then.
+ * what the stack has not written yet with what is newer (what it has sent down by
+ * then still arrives). BPF_LINK_DETACH refuses that. The original stays open,
+ * unclaimed, until the lower disk is released: until the last one has closed it,
+ * whose bios have ended then.
  *
  * Size, read-only state, limits and removal follow those of the original: follow.c.
  */
@@ -241,7 +242,7 @@ static int blk_interposer_lower_add(struct blk_interposer_lower *lower,
 		if (other->bdev == lower->bdev)
 			return -EEXIST;
 	/* Some limits are set to their default by who allocates a queue. */
-	ret = blk_interposer_lower_update(lower, lim);
+	ret = blk_interposer_lower_update(lower, lim, true);
 	if (ret)
 		return ret;
 	ret = device_add_disk(NULL, disk, blk_interposer_lower_groups);
@@ -306,7 +307,8 @@ blk_interposer_lower_disk(struct blk_interposer_lower *lower,
  * Context: may sleep; no lock is held.
  * Return: it, with a reference, or -EOPNOTSUPP: @bdev is a lower device itself;
  * -EEXIST: it has one already; -ENAMETOOLONG; -ENODEV: it was removed; -ENOMEM;
- * and what opening it again may return.
+ * -EAGAIN: its zones cannot be asked for, as device mapper has suspended it; and
+ * what opening it again may return.
  */
 struct blk_interposer_lower *
 blk_interposer_lower_create(struct block_device *bdev)

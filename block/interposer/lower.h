@@ -36,6 +36,6 @@ void blk_interposer_lower_del(struct blk_interposer_lower *lower);
 void blk_interposer_lower_limits(struct block_device *bdev,
 				 struct queue_limits *lim);
 int blk_interposer_lower_update(struct blk_interposer_lower *lower,
-				struct queue_limits *lim);
+				struct queue_limits *lim, bool same_zones);
 
 #endif /* BLK_INTERPOSER_LOWER_H */

@@ -129,8 +129,46 @@ kinds() {
 	must bioctl detach "$DEV" stack
 }
 
+# has_zones KIND N: what sysfs says of the lower device. (N of a dm device that has
+# lost its zones is wrong in 6.12.)
+has_zones() {
+	[ "$(of "$LOWER" queue/zoned) $(of "$LOWER" queue/nr_zones)" = "$1 $2" ] &&
+		same zones queue/zoned queue/chunk_sectors
+}
+
+# reload NAME TABLE
+reload() {
+	must dmsetup load "$1" --table "$2"
+	must dmsetup resume "$1"
+}
+
+# One of device mapper may get zones, other ones, and lose them.
+follows_zones() {
+	local zoned plain
+
+	zoned=$(new_null_blk zoned=1 zone_size=4 zone_nr_conv=4 size=64)
+	plain=$(new_null_blk size=64)
+	DEV=$(new_dm zones "0 32768 linear $zoned 32768")
+	LOWER=$(new_lower "$DEV")
+	expect_within "zones" 10 has_zones host-managed 4
+	reload zones "0 32768 linear $zoned 0"
+	expect_within "conventional ones only" 10 has_zones none 0
+	reload zones "0 16384 linear $zoned 65536"
+	expect_within "other ones" 10 has_zones host-managed 2
+	expect_eq "they can be asked for" "$(blkzone report "$LOWER" | wc -l)" 2
+	reload zones "0 32768 linear $plain 0"
+	expect_within "none" 10 has_zones none 0
+	must dmsetup suspend zones
+	must dmsetup load zones --table "0 32768 linear $zoned 65536"
+	sleep 1
+	must dmsetup resume zones
+	expect_within "zones again" 10 has_zones host-managed 4
+	must bioctl detach "$DEV" stack
+}
+
 test_run() {
 	kinds
+	follows_zones
 	follows_driver
 	follows_size
 }
