@@ -82,8 +82,16 @@ static int run_with_udev(struct dm_task *task, bool ours)
 			       DM_UDEV_DISABLE_OTHER_RULES_FLAG;
 	int err;
 
-	if (!dm_task_set_cookie(task, &udev_cookie, ours ? flags : 0))
-		return EINVAL;
+	/*
+	 * No semaphore, or somebody has destroyed ours: better a link that comes
+	 * late than a device that stays suspended.
+	 */
+	if (!dm_task_set_cookie(task, &udev_cookie, ours ? flags : 0)) {
+		udev_cookie = 0;
+		dm_udev_set_sync_support(0);
+		dm_task_set_cookie(task, &udev_cookie, ours ? flags : 0);
+		dm_udev_set_sync_support(1);
+	}
 	err = run(task);
 	if (!udev_held)
 		dm_udev_release();

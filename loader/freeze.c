@@ -134,11 +134,16 @@ static int resume_all(const struct frozen *frozen)
 
 	for (int i = MAX_SUSPENDED - 1; i >= 0; i--) {
 		struct suspended *dm = &frozen->suspended[i];
+		int ret;
 
-		if (*dm->name)
-			err |= dm->ours ? dm_resume(dm->name) :
-					  dm_resume_foreign(dm->name);
-		*dm->name = '\0';
+		if (!*dm->name)
+			continue;
+		ret = dm->ours ? dm_resume(dm->name) :
+				 dm_resume_foreign(dm->name);
+		/* Or the guard tries it again. */
+		if (!ret)
+			*dm->name = '\0';
+		err |= ret;
 	}
 	return err;
 }

@@ -158,9 +158,28 @@ arrays() {
 	must bioctl detach "$one" stack
 }
 
+# Not one semaphore is left to wait for udev with.
+without_semaphores() {
+	local dev=$1 before
+
+	before=$(sysctl -n kernel.sem)
+	undo_with sysctl -q -w "kernel.sem=$before"
+	must mkfs.ext4 -qF "$dev"
+	DIR=$(new_mount "$dev")
+	must sysctl -q -w "kernel.sem=0 0 0 0"
+	undo_with bioctl stack remove "$dev"
+	ok "no semaphores: insert" insert "$dev" --table "linear @lower 0"
+	ok "no semaphores: the filesystem works" writes "$DIR"
+	ok "no semaphores: remove" bioctl stack remove "$dev"
+	ok "no semaphores: it still works" writes "$DIR"
+	must sysctl -q -w "kernel.sem=$before"
+	must umount "$DIR"
+}
+
 test_run() {
 	hold_gate
 	start_udev
+	without_semaphores "$(new_null_blk size=64)"
 	filesystem
 	partitions
 	volumes
