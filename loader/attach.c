@@ -169,15 +169,6 @@ static void report(struct attachment *at, const struct attach_args *args)
 	emit(result, attach_print);
 }
 
-/* Under nohup a hang-up is none. */
-static void add_signal(sigset_t *signals, int signal)
-{
-	struct sigaction action;
-
-	if (!sigaction(signal, NULL, &action) && action.sa_handler != SIG_IGN)
-		sigaddset(signals, signal);
-}
-
 /* The signals are blocked since before the program was attached. */
 static int wait_and_detach(struct attachment *at,
 			   const struct attach_args *args)
@@ -187,10 +178,7 @@ static int wait_and_detach(struct attachment *at,
 	sigset_t signals;
 	int signal, err;
 
-	sigemptyset(&signals);
-	add_signal(&signals, SIGHUP);
-	add_signal(&signals, SIGINT);
-	add_signal(&signals, SIGTERM);
+	stop_signals(&signals);
 	sigwait(&signals, &signal);
 	err = bpf_link_detach_opts(bpf_link__fd(at->link), &opts);
 	/* The device may have gone first. */

@@ -12,6 +12,7 @@
 #define BIOCTL_H
 
 #include <argp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>
@@ -65,6 +66,8 @@ int number_base(const char *text);
 bool parse_u64(const char *text, unsigned long long *value);
 const char *base_name(const char *path);
 void hold_signals(void);
+void stop_signals(sigset_t *signals);
+bool wait_unless_stopped(unsigned int seconds);
 /* A barrier gave up waiting; the change stands. */
 bool gave_up(int err);
 

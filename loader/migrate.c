@@ -135,19 +135,6 @@ static void show(const struct progress *progress, const char *end)
 		end);
 }
 
-/* Return: false if one of the signals came that stop us, not the kernel */
-static bool wait_second(void)
-{
-	const struct timespec second = { .tv_sec = 1 };
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	return sigtimedwait(&signals, NULL, &second) < 0;
-}
-
 /* Is it the one that a command names? */
 static bool is_target(dev_t dev, const struct migrate_args *args)
 {
@@ -239,7 +226,7 @@ static int copy_regions(struct stack *stack, const struct migrate_args *args)
 			break;
 		keep_rate(args->rate, now.done - before);
 		before = now.done;
-		if (!wait_second())
+		if (!wait_unless_stopped(1))
 			return failed(.op = OP_MIGRATE, .what = args->target,
 				      .device = stack->device, .err = EINTR,
 				      .cause = "bioctl was stopped; the kernel "

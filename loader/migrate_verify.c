@@ -113,6 +113,13 @@ int migrate_verify(const struct stack *stack, const char *target)
 	}
 	for (; at < end; at += done) {
 		len = end - at < CHUNK ? end - at : CHUNK;
+		if (!wait_unless_stopped(0))
+			return failed(.op = OP_MIGRATE, .what = target,
+				      .device = stack->device, .err = EINTR,
+				      .cause = "bioctl was stopped; both disks "
+					       "get what is written",
+				      .next = "the same command goes on; "
+					      "--cancel ends it");
 		done = same(&pair, at, len);
 		if (done < len)
 			return differs(stack, &pair, at + done);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bioctl.h"
 
@@ -80,6 +81,34 @@ void hold_signals(void)
 
 	sigfillset(&signals);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+/* Under nohup a hang-up is none; blocked it is kept all the same. */
+static void add_signal(sigset_t *signals, int signal)
+{
+	struct sigaction action;
+
+	if (!sigaction(signal, NULL, &action) && action.sa_handler != SIG_IGN)
+		sigaddset(signals, signal);
+}
+
+/* What stops us, where they are held and waited for */
+void stop_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	add_signal(signals, SIGHUP);
+	add_signal(signals, SIGINT);
+	add_signal(signals, SIGTERM);
+}
+
+/* Return: false if one came meanwhile */
+bool wait_unless_stopped(unsigned int seconds)
+{
+	const struct timespec time = { .tv_sec = seconds };
+	sigset_t signals;
+
+	stop_signals(&signals);
+	return sigtimedwait(&signals, NULL, &time) < 0;
 }
 
 bool gave_up(int err)

@@ -31,7 +31,9 @@ refused() {
 }
 
 interrupted() {
-	bioctl -j migrate "$DEV" "$TARGET" --rate 2 --force >"$TMP/first" 2>&1 &
+	# Which what runs in the background ignores
+	env --default-signal=INT bioctl -j migrate "$DEV" "$TARGET" --rate 2 \
+		--force >"$TMP/first" 2>&1 &
 	MIGRATION=$!
 	must wait_for 30 is_copying
 	kill -INT "$MIGRATION"

@@ -35,7 +35,7 @@ cancelled() {
 	target=$(new_null_blk size=64)
 	bioctl migrate "$DEV" "$target" --rate 1 --force >/dev/null 2>&1 &
 	must wait_for 30 is_copying
-	kill -INT $!
+	kill -TERM $!
 	wait $! || true
 	ok "$1: a migration is cancelled" timeout -s KILL "$(scaled 60)" \
 		bioctl migrate "$DEV" --cancel
