@@ -18,11 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "migrate.h"
 #include "snapshot.h"
-#include "stack.h"
-
-#define THROTTLE "/sys/module/dm_mirror/parameters/raid1_resync_throttle"
-#define REGION 1024 /* sectors that are copied at a time */
 
 struct migrate_args {
 	const char *source;
@@ -32,108 +29,6 @@ struct migrate_args {
 	bool cancel;
 	bool force;
 };
-
-/**
- * struct progress - state of the mirror
- * @source: number of the disk that it copies from
- * @target: of the other one
- * @done: regions that are copied
- * @total: of so many
- * @health: a letter for each disk: A is alive
- */
-struct progress {
-	dev_t source;
-	dev_t target;
-	unsigned long long done;
-	unsigned long long total;
-	char health[3];
-};
-
-/* "0 N mirror 2 A:B C:D DONE/TOTAL 1 HEALTH 1 core" */
-static bool parse_status(const char *status, struct progress *progress)
-{
-	unsigned int from[2], to[2];
-
-	memset(progress, 0, sizeof(*progress));
-	if (sscanf(status,
-		   "%*u %*u mirror 2 %u:%u %u:%u %llu/%llu %*u %2[A-Za-z]",
-		   &from[0], &from[1], &to[0], &to[1], &progress->done,
-		   &progress->total, progress->health) != 7)
-		return false;
-	progress->source = makedev(from[0], from[1]);
-	progress->target = makedev(to[0], to[1]);
-	return true;
-}
-
-static bool read_progress(struct stack *stack, struct progress *progress)
-{
-	return !dm_find(stack->dm_name, &stack->dm) &&
-	       parse_status(stack->dm.status, progress);
-}
-
-static bool is_alive(const struct progress *progress)
-{
-	return !strcmp(progress->health, "AA");
-}
-
-bool stack_mirror_failed(const struct stack *stack)
-{
-	struct progress now;
-
-	return parse_status(stack->dm.status, &now) && !is_alive(&now);
-}
-
-static void set_throttle(unsigned int percent)
-{
-	FILE *file = fopen(THROTTLE, "we");
-
-	if (!file)
-		return;
-	fprintf(file, "%u\n", percent);
-	fclose(file);
-}
-
-static unsigned int throttle(void)
-{
-	FILE *file = fopen(THROTTLE, "re");
-	unsigned int percent = 100;
-
-	if (file && fscanf(file, "%u", &percent) != 1)
-		percent = 100;
-	if (file)
-		fclose(file);
-	return percent;
-}
-
-/*
- * What the kernel takes is a share of the time. @done: regions since the last
- * second.
- */
-static void keep_rate(unsigned long long rate, unsigned long long done)
-{
-	unsigned long long is = done * REGION / 2048;
-	static unsigned int percent = 10;
-
-	if (!rate)
-		return;
-	if (is > rate && percent > 1)
-		percent = percent * rate / (is ? is : 1) + 1;
-	else if (is < rate && percent < 100)
-		percent++;
-	set_throttle(percent);
-}
-
-static void show(const struct progress *progress, const char *end)
-{
-	unsigned int percent =
-		progress->total ? 100 * progress->done / progress->total : 0;
-
-	if (settings.json || !isatty(STDERR_FILENO))
-		return;
-	fprintf(stderr, "\r[%-50.*s] %3u %%%s", (int)percent / 2,
-		"##################################################", percent,
-		end);
-}
 
 /* Is it the one that a command names? */
 static bool is_target(dev_t dev, const struct migrate_args *args)
@@ -177,7 +72,7 @@ static bool look_again(struct stack *stack, const struct migrate_args *args,
 	__u32 link = stack->link_info.id;
 
 	stack_look(stack, stack->key, MIGRATE_STACK);
-	return stack->link_info.id == link && read_progress(stack, now) &&
+	return stack->link_info.id == link && mirror_read(stack, now) &&
 	       is_target(now->target, args);
 }
 
@@ -213,18 +108,18 @@ static int copy_regions(struct stack *stack, const struct migrate_args *args)
 	struct progress now;
 
 	for (;;) {
-		if (!read_progress(stack, &now))
+		if (!mirror_read(stack, &now))
 			return failed(.op = OP_MIGRATE, .what = args->target,
 				      .device = stack->device,
 				      .cause = "the mirror is gone",
 				      .next = "see 'bioctl stack list'; "
 					      "--cancel ends the rest");
-		if (!is_alive(&now))
+		if (!mirror_is_alive(&now))
 			return mirror_failed(stack, &now, args);
-		show(&now, "");
+		mirror_show(&now, "");
 		if (now.done == now.total)
 			break;
-		keep_rate(args->rate, now.done - before);
+		mirror_keep_rate(args->rate, now.done - before);
 		before = now.done;
 		if (!wait_unless_stopped(1))
 			return failed(.op = OP_MIGRATE, .what = args->target,
@@ -234,17 +129,17 @@ static int copy_regions(struct stack *stack, const struct migrate_args *args)
 				      .next = "the same command goes on "
 					      "watching; --cancel ends it");
 	}
-	show(&now, "\n");
+	mirror_show(&now, "\n");
 	return BIOCTL_OK;
 }
 
 static int copy_all(struct stack *stack, const struct migrate_args *args)
 {
-	unsigned int before = throttle();
+	unsigned int before = mirror_share();
 	int err = copy_regions(stack, args);
 
 	if (args->rate)
-		set_throttle(before);
+		mirror_set_share(before);
 	return err;
 }
 
@@ -308,16 +203,16 @@ static int say_moved(const struct stack *stack)
 /* Nothing is written meanwhile. */
 static int check_copied(const struct stack *stack)
 {
+	struct stack copy = *stack;
 	struct progress now;
-	struct dm_state dm;
 
-	if (!dm_find(stack->dm_name, &dm) && parse_status(dm.status, &now) &&
-	    is_alive(&now) && now.done == now.total)
+	if (mirror_read(&copy, &now) && mirror_is_alive(&now) &&
+	    now.done == now.total)
 		return BIOCTL_OK;
 	return failed(.op = OP_MIGRATE, .what = stack->dm_name,
 		      .device = stack->device,
 		      .cause = strf("the mirror is not complete any more: %s",
-				    dm.status),
+				    copy.dm.status),
 		      .next = "see dmesg; the same command tries again, "
 			      "--cancel gives up");
 }
@@ -333,7 +228,7 @@ static int finish_locked(struct stack *stack, const struct migrate_args *args)
 		return ended_by_others(stack, args);
 	if (now.health[0] != 'A')
 		return source_failed(stack, args);
-	if (!is_alive(&now))
+	if (!mirror_is_alive(&now))
 		return target_failed(stack, args);
 	/* Device mapper goes on claiming it: nobody mounts it beside us. */
 	return stack_exchange(stack,
@@ -379,7 +274,7 @@ static int go_on(struct stack *stack, const struct migrate_args *args, int lock)
 		err = start(stack, args);
 	close(lock);
 	at_step("copying");
-	if (!err && read_progress(stack, &now) && !is_target(now.target, args))
+	if (!err && mirror_read(stack, &now) && !is_target(now.target, args))
 		return failed(.op = OP_MIGRATE, .what = args->target,
 			      .device = stack->device,
 			      .cause = strf("it is being copied to %s",

@@ -75,19 +75,26 @@ int stack_insert(const struct stack_args *args);
 int stack_remove(const struct stack_args *args);
 int stack_insert_quietly(const struct stack_args *args);
 int stack_remove_quietly(const struct stack_args *args);
+int stack_attach(struct stack *stack, const struct stack_args *args);
+int stack_take_off(struct stack *stack);
+
+/* stack_exchange.c */
+void at_step(const char *step);
+int stack_barrier(const struct stack *stack);
+int stack_set_top(const struct stack *stack, const char *top);
+int stack_switch_top(const struct stack *stack, const char *top,
+		     json_t **covered);
+char *stack_pass_table(const struct stack *stack);
+int stack_put_in_use(const struct stack *stack, const char *top,
+		     json_t **covered);
 int stack_exchange(const struct stack *stack, const char *table,
 		   int (*check)(const struct stack *stack), json_t **covered);
 int stack_rescue(struct stack *stack);
 
-/* migrate.c */
+/* migrate_mirror.c */
 bool stack_mirror_failed(const struct stack *stack);
 
 /* migrate_verify.c */
 int migrate_verify(const struct stack *stack, const char *target);
-int stack_attach(struct stack *stack, const struct stack_args *args);
-int stack_set_top(const struct stack *stack, const char *top);
-int stack_barrier(const struct stack *stack);
-int stack_take_off(struct stack *stack);
-void at_step(const char *step);
 
 #endif /* BIOCTL_STACK_H */

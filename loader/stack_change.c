@@ -29,17 +29,6 @@
 
 #define LOWER "@lower"
 
-/* A step at which a test stops us for good. */
-void at_step(const char *step)
-{
-	const char *stop = getenv("BIOCTL_STOP_AT");
-
-	if (stop && !strcmp(stop, step)) {
-		kill(getpid(), SIGKILL);
-		pause();
-	}
-}
-
 /* With the number of the lower device, and a start and a length if need be. */
 static char *table_for(const char *table, dev_t lower, const char *device)
 {
@@ -55,206 +44,14 @@ static char *table_for(const char *table, dev_t lower, const char *device)
 	return strf("%s%s", out, table);
 }
 
-/* Every bio that met the old state of the map has ended when it returns. */
-static int wait_for_old(const struct stack *stack)
-{
-	LIBBPF_OPTS(bpf_link_update_opts, opts, .flags = BPF_F_BLK_BARRIER);
-	int prog, err;
-
-	prog = bpf_prog_get_fd_by_id(stack->link_info.prog_id);
-	if (prog < 0)
-		return prog;
-	err = bpf_link_update(stack->link, prog, &opts);
-	close(prog);
-	return err == -ENOLINK ? 0 : err;
-}
-
-int stack_barrier(const struct stack *stack)
-{
-	int err = wait_for_old(stack);
-
-	if (err)
-		return failed(.op = OP_STACK, .what = stack->name,
-			      .device = stack->device, .err = -err);
-	return BIOCTL_OK;
-}
-
-/* @top: path of what bios go to from now on; NULL: to the device itself */
-int stack_set_top(const struct stack *stack, const char *top)
-{
-	struct target target = { .device = (char *)top };
-	__u32 key = 0;
-
-	if (top)
-		return target_set(stack->map, &target, BPF_ANY, top,
-				  stack->device);
-	if (bpf_map_delete_elem(stack->map, &key) && errno != ENOENT)
-		return failed(.op = OP_STACK, .what = stack->name,
-			      .device = stack->device, .err = errno,
-			      .cause = strf("it is still used: %s",
-					    strerror(errno)));
-	return BIOCTL_OK;
-}
-
-/*
- * One change of the map, with nothing on its way. The device is flushed after it:
- * what had met the policy before is in the device by now.
- */
-static int switch_top(const struct stack *stack, const char *top,
-		      json_t **covered)
-{
-	struct frozen *frozen;
-	int err;
-
-	err = freeze_device(stack->dev, stack->device, &frozen);
-	if (err)
-		return err;
-	*covered = frozen_json(frozen);
-	at_step(top ? "frozen" : "frozen-out");
-	err = stack_set_top(stack, top);
-	at_step(top ? "switched" : "switched-out");
-	if (!err)
-		err = stack_barrier(stack);
-	if (!err)
-		err = frozen_flush(frozen, stack->device);
-	return thaw_filesystems(frozen, stack->device) | err;
-}
-
-/* The table that passes everything on */
-static char *pass_table(const struct stack *stack)
-{
-	dev_t lower = stack->link_info.blk.lower;
-
-	return strf("0 %llu linear %u:%u 0", device_sectors(stack->device),
-		    major(lower), minor(lower));
-}
-
-/* Whatever state its device is in: it passes everything on. */
-static void fall_back(const struct stack *stack, struct frozen *frozen)
-{
-	struct dm_state now;
-
-	if (dm_load(stack->dm_name, pass_table(stack)) ||
-	    dm_find(stack->dm_name, &now))
-		return;
-	if (now.suspended || !frozen_suspend(frozen, stack->dm_name))
-		frozen_resume(frozen, stack->dm_name);
-}
-
-/* The table that was loaded takes the place of the other. */
-static int swap_table(const struct stack *stack, struct frozen *frozen)
-{
-	int err = frozen_suspend(frozen, stack->dm_name);
-
-	at_step("suspended");
-	return err ? err : frozen_resume(frozen, stack->dm_name);
-}
-
-/* Bios go through it already; with nothing in flight it becomes what it is for. */
-static int put_in_use(const struct stack *stack, const char *top,
-		      json_t **covered)
-{
-	struct frozen *frozen;
-	int err;
-
-	err = freeze_device(stack->dev, stack->device, &frozen);
-	if (err)
-		return err;
-	*covered = frozen_json(frozen);
-	at_step("frozen");
-	err = frozen_flush(frozen, stack->device);
-	if (!err) {
-		err = swap_table(stack, frozen);
-		if (!err)
-			err = stack_check_top(stack, top);
-		if (err)
-			fall_back(stack, frozen);
-	}
-	at_step("swapped");
-	return thaw_filesystems(frozen, stack->device) | err;
-}
-
-/*
- * Suspended, it takes nothing in any more, and @check knows what is not written.
- * The table is loaded then: before, whoever resumes would put it in.
- */
-static int exchange_suspended(const struct stack *stack, struct frozen *frozen,
-			      const char *table,
-			      int (*check)(const struct stack *stack))
-{
-	int err = frozen_suspend(frozen, stack->dm_name);
-
-	if (err)
-		return err;
-	at_step("suspended-out");
-	err = check ? check(stack) : BIOCTL_OK;
-	if (!err)
-		err = dm_load(stack->dm_name, table);
-	at_step("loaded-out");
-	return frozen_resume(frozen, stack->dm_name) | err;
-}
-
-/**
- * stack_exchange - another table for a stack in use
- * @stack: the stack
- * @table: in place of its table
- * @check: says, when nothing is on its way any more, whether that is all right;
- *	NULL: it is, and what a cache has not written is given up
- * @covered: what stood still meanwhile
- */
-int stack_exchange(const struct stack *stack, const char *table,
-		   int (*check)(const struct stack *stack), json_t **covered)
-{
-	struct frozen *frozen;
-	int err;
-
-	/* Most of it now: little is left for when all stands still. */
-	err = check ? stack_write_back(stack, "flush") : BIOCTL_OK;
-	if (!err)
-		err = freeze_device(stack->dev, stack->device, &frozen);
-	if (err)
-		return err;
-	*covered = frozen_json(frozen);
-	at_step("frozen-out");
-	err = check ? stack_write_back(stack, "flush_on_suspend") : BIOCTL_OK;
-	if (!err)
-		err = exchange_suspended(stack, frozen, table, check);
-	at_step("swapped-out");
-	return thaw_filesystems(frozen, stack->device) | err;
-}
-
-/**
- * stack_rescue - let everything pass that hangs in a mirror one of whose disks
- * failed
- * @stack: the stack
- *
- * dm-mirror keeps such writes until it is suspended. Nobody can be frozen before.
- */
-int stack_rescue(struct stack *stack)
-{
-	struct frozen *frozen;
-	int err;
-
-	err = guard_only(stack->device, &frozen);
-	if (err)
-		return err;
-	err = dm_load(stack->dm_name, pass_table(stack));
-	if (!err)
-		err = frozen_suspend_hanging(frozen, stack->dm_name);
-	err |= thaw_filesystems(frozen, stack->device);
-	if (!err)
-		stack_look(stack, stack->key, stack->name);
-	return err;
-}
-
 /* Passing everything on, with the table loaded. */
 static int make_top(struct stack *stack, const char *table)
 {
 	dev_t lower = stack->link_info.blk.lower, dev;
 	int err;
 
-	err = dm_make(stack->dm_name, stack_uuid(stack), pass_table(stack),
-		      &dev);
+	err = dm_make(stack->dm_name, stack_uuid(stack),
+		      stack_pass_table(stack), &dev);
 	if (!err)
 		err = dm_find(stack->dm_name, &stack->dm);
 	if (!err)
@@ -301,7 +98,7 @@ static int build(struct stack *stack, const struct stack_args *args,
 		err = stack_barrier(stack);
 	at_step("switched");
 	if (!err)
-		err = put_in_use(stack, top, covered);
+		err = stack_put_in_use(stack, top, covered);
 	if (!err) {
 		at_step("inserted");
 		stack_look(stack, stack->key, stack->name);
@@ -324,9 +121,9 @@ static int use_existing(struct stack *stack, const char *device,
 
 	err = stack_check_top(stack, top);
 	if (!err)
-		err = switch_top(stack, top, covered);
+		err = stack_switch_top(stack, top, covered);
 	if (err && stack->map >= 0)
-		switch_top(stack, NULL, &again);
+		stack_switch_top(stack, NULL, &again);
 	at_step("inserted");
 	stack_look(stack, stack->key, stack->name);
 	return err;
@@ -476,7 +273,7 @@ static int take_away(const struct stack_args *args, char **device,
 		if (stack_mirror_failed(&stack))
 			err = stack_rescue(&stack);
 		if (!err)
-			err = stack_exchange(&stack, pass_table(&stack),
+			err = stack_exchange(&stack, stack_pass_table(&stack),
 					     args->force ? NULL :
 							   stack_check_clean,
 					     covered);
@@ -486,7 +283,7 @@ static int take_away(const struct stack_args *args, char **device,
 			err = stack_barrier(&stack);
 		at_step("switched-out");
 	} else {
-		err = switch_top(&stack, NULL, covered);
+		err = stack_switch_top(&stack, NULL, covered);
 		*gap = true;
 	}
 	if (!err && stack.dm.exists)

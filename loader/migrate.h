@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef BIOCTL_MIGRATE_H
+#define BIOCTL_MIGRATE_H
+
+#include "stack.h"
+
+#define REGION 1024 /* sectors that are copied at a time */
+
+/**
+ * struct progress - state of the mirror
+ * @source: number of the disk that it copies from
+ * @target: of the other one
+ * @done: regions that are copied
+ * @total: of so many
+ * @health: a letter for each disk: A is alive
+ */
+struct progress {
+	dev_t source;
+	dev_t target;
+	unsigned long long done;
+	unsigned long long total;
+	char health[3];
+};
+
+/* migrate_mirror.c */
+bool mirror_read(struct stack *stack, struct progress *progress);
+bool mirror_is_alive(const struct progress *progress);
+void mirror_show(const struct progress *progress, const char *end);
+/* Of a second, in percent, the kernel's copying takes. */
+unsigned int mirror_share(void);
+void mirror_set_share(unsigned int percent);
+void mirror_keep_rate(unsigned long long rate, unsigned long long done);
+
+#endif /* BIOCTL_MIGRATE_H */
