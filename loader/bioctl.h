@@ -302,6 +302,10 @@ dev_t device_of_mount(struct libmnt_fs *fs);
 
 int freeze_filesystems(dev_t dev, const char *device, struct frozen **frozen);
 int freeze_device(dev_t dev, const char *device, struct frozen **frozen);
+int freeze_device_watched(dev_t dev, const char *device,
+			  void (*hangs)(void *arg), void *arg,
+			  struct frozen **frozen);
+bool device_has_mounts(dev_t dev, const char *device);
 int guard_only(const char *device, struct frozen **frozen);
 int frozen_flush(struct frozen *frozen, const char *device);
 int frozen_suspend(struct frozen *frozen, const char *name);

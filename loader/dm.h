@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* What fits in the kernel's struct dm_ioctl */
+#define DM_NAME_MAX 127
+
 /**
  * struct dm_state - a device of device mapper
  * @exists: there is one of that name

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <libmount/libmount.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -32,10 +33,10 @@ struct mount {
 };
 
 #define MAX_SUSPENDED 32
-#define DM_NAME 128
+#define WATCH_MS 200
 
 struct suspended {
-	char name[DM_NAME]; /* "" if there is none */
+	char name[DM_NAME_MAX + 1]; /* "" if there is none */
 	bool ours;
 };
 
@@ -45,6 +46,10 @@ struct frozen {
 	char *dm; /* name of the device itself, if device mapper made it */
 	pid_t guard;
 	int tie; /* the guard thaws when it is closed */
+	bool *freezing; /* shared with the guard */
+	/* Called by the guard, now and then, while the first process freezes */
+	void (*hangs)(void *arg);
+	void *arg;
 };
 
 /* How many of these there are, in one cut */
@@ -163,6 +168,21 @@ static int stay_in_memory(void)
 	return mlockall(MCL_CURRENT | MCL_FUTURE);
 }
 
+/* Until the first process has done all, or is gone */
+static void watch(const struct frozen *frozen, int tie)
+{
+	struct pollfd poll_tie = { .fd = tie, .events = POLLIN };
+	int ret;
+
+	for (;;) {
+		ret = poll(&poll_tie, 1, frozen->hangs ? WATCH_MS : -1);
+		if (ret > 0 || (ret < 0 && errno != EINTR))
+			return;
+		if (!ret && *frozen->freezing)
+			frozen->hangs(frozen->arg);
+	}
+}
+
 /* A session of its own: who kills the first process and its group spares it. */
 static void guard(const struct frozen *frozen, int tie, int ready)
 {
@@ -172,8 +192,7 @@ static void guard(const struct frozen *frozen, int tie, int ready)
 	dm_udev_hold();
 	if (stay_in_memory() || write(ready, &byte, 1) != 1)
 		_exit(1);
-	while (read(tie, &byte, 1) < 0 && errno == EINTR)
-		;
+	watch(frozen, tie);
 	/* As it was suspended last; to thaw is to write. */
 	resume_all(frozen);
 	for (struct mount *m = frozen->mounts; m; m = m->next)
@@ -228,7 +247,7 @@ static int fork_guard(struct frozen *frozen)
 
 static int start_guard(struct frozen *frozen, const char *device)
 {
-	size_t len = MAX_SUSPENDED * sizeof(*frozen->suspended);
+	size_t len = MAX_SUSPENDED * sizeof(*frozen->suspended) + 1;
 	bool *flags;
 	char *shared;
 	int err;
@@ -241,6 +260,7 @@ static int start_guard(struct frozen *frozen, const char *device)
 		return failed(.op = OP_FREEZE, .device = device, .err = errno);
 	frozen->suspended = (struct suspended *)shared;
 	flags = (bool *)(frozen->suspended + MAX_SUSPENDED);
+	frozen->freezing = flags++;
 	for (struct mount *m = frozen->mounts; m; m = m->next)
 		m->frozen = flags++;
 	begin();
@@ -271,7 +291,7 @@ static char *dm_name(dev_t dev)
 	char *path =
 		strf("/sys/dev/block/%u:%u/dm/name", major(dev), minor(dev));
 	FILE *file = fopen(path, "re");
-	char name[129];
+	char name[DM_NAME_MAX + 2];
 	char *found = NULL;
 
 	if (file && fscanf(file, "%128[^\n]", name) == 1)
@@ -325,13 +345,15 @@ int frozen_resume(struct frozen *frozen, const char *name)
 }
 
 static int freeze(dev_t dev, const char *device, bool always,
-		  struct frozen **frozen)
+		  void (*hangs)(void *arg), void *arg, struct frozen **frozen)
 {
 	struct frozen *f = xalloc(1, sizeof(*f));
 	int err;
 
 	*frozen = NULL;
 	f->tie = -1;
+	f->hangs = hangs;
+	f->arg = arg;
 	f->dm = dm_name(dev);
 	err = open_mounts(dev, device, &f->mounts);
 	if (err || (!f->mounts && !always))
@@ -340,8 +362,10 @@ static int freeze(dev_t dev, const char *device, bool always,
 	if (err)
 		return err;
 	*frozen = f;
+	*f->freezing = true;
 	for (struct mount *m = f->mounts; !err && m; m = m->next)
 		err = freeze_one(m, device);
+	*f->freezing = false;
 	if (err) {
 		thaw_filesystems(f, device);
 		*frozen = NULL;
@@ -352,13 +376,36 @@ static int freeze(dev_t dev, const char *device, bool always,
 /* Freezes all or, after a report, none; NULL if there was nothing to freeze. */
 int freeze_filesystems(dev_t dev, const char *device, struct frozen **frozen)
 {
-	return freeze(dev, device, false, frozen);
+	return freeze(dev, device, false, NULL, NULL, frozen);
 }
 
 /* The same, but there is always one. */
 int freeze_device(dev_t dev, const char *device, struct frozen **frozen)
 {
-	return freeze(dev, device, true, frozen);
+	return freeze(dev, device, true, NULL, NULL, frozen);
+}
+
+/*
+ * To freeze is to write back. What is below may hold that up until somebody comes:
+ * @hangs is called with @arg, by another process, as long as it takes.
+ */
+int freeze_device_watched(dev_t dev, const char *device,
+			  void (*hangs)(void *arg), void *arg,
+			  struct frozen **frozen)
+{
+	return freeze(dev, device, true, hangs, arg, frozen);
+}
+
+/* Is a filesystem there, which can be frozen? What fails is said when it is. */
+bool device_has_mounts(dev_t dev, const char *device)
+{
+	struct mount *mounts = NULL;
+
+	if (open_mounts(dev, device, &mounts))
+		return true;
+	for (struct mount *m = mounts; m; m = m->next)
+		close(m->fd);
+	return mounts;
 }
 
 /*

@@ -282,8 +282,10 @@ static int go_on(struct stack *stack, const struct migrate_args *args, int lock)
 			      .next = "name that one, or give up with --cancel");
 	if (!err)
 		err = copy_all(stack, args);
-	if (!err && args->verify)
+	if (!err && args->verify) {
+		at_step("verifying");
 		err = migrate_verify(stack, args->target);
+	}
 	at_step("copied");
 	if (!err)
 		err = finish(stack, args);

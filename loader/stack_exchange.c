@@ -14,15 +14,18 @@
 #include "stack.h"
 #include "target.h"
 
-/* A step at which a test stops us for good. */
+/* A step at which a test stops us, for good or until it lets us go on. */
 void at_step(const char *step)
 {
 	const char *stop = getenv("BIOCTL_STOP_AT");
+	const char *wait = getenv("BIOCTL_PAUSE_AT");
 
 	if (stop && !strcmp(stop, step)) {
 		kill(getpid(), SIGKILL);
 		pause();
 	}
+	if (wait && !strcmp(wait, step))
+		kill(getpid(), SIGSTOP);
 }
 
 /* Every bio that met the old state of the map has ended when it returns. */
@@ -164,6 +167,21 @@ static int exchange_suspended(const struct stack *stack, struct frozen *frozen,
 	return frozen_resume(frozen, stack->dm_name) | err;
 }
 
+/*
+ * dm-mirror keeps writes that its second disk failed until it is suspended: to
+ * freeze would never end then. It may fail while we do.
+ */
+static void pass_on_what_hangs(void *arg)
+{
+	struct stack *stack = arg;
+
+	if (dm_find(stack->dm_name, &stack->dm) || !stack_mirror_failed(stack))
+		return;
+	if (!dm_load(stack->dm_name, stack_pass_table(stack)) &&
+	    !dm_suspend_hanging(stack->dm_name))
+		dm_resume(stack->dm_name);
+}
+
 /**
  * stack_exchange - another table for a stack in use
  * @stack: the stack
@@ -180,8 +198,11 @@ int stack_exchange(const struct stack *stack, const char *table,
 
 	/* Most of it now: little is left for when all stands still. */
 	err = check ? stack_write_back(stack, "flush") : BIOCTL_OK;
+	at_step("freezing-out");
 	if (!err)
-		err = freeze_device(stack->dev, stack->device, &frozen);
+		err = freeze_device_watched(stack->dev, stack->device,
+					    pass_on_what_hangs, (void *)stack,
+					    &frozen);
 	if (err)
 		return err;
 	*covered = frozen_json(frozen);

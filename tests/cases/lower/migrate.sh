@@ -3,7 +3,7 @@
 
 DESCRIPTION="A mounted device moves to another disk while it is written; it can be stopped, gone on with, cancelled; in the end all I/O is there."
 REQUIRES="cmd:jq cmd:fio cmd:dmsetup cmd:mkfs.ext4"
-TIMEOUT=500
+TIMEOUT=600
 
 . "$BLKI_ROOT/tests/lib/lower.sh"
 
@@ -72,6 +72,52 @@ failing_target() {
 	ok "failed: fio runs" load_runs
 }
 
+# It fails when the last that is dirty is on its way to both.
+failing_while_frozen() {
+	local base size
+
+	base=$(new_null_blk size=400)
+	size=$(blockdev --getsz "$base")
+	new_dm later "0 $size linear $base 0" >/dev/null
+	BIOCTL_PAUSE_AT=freezing-out bioctl -j migrate "$DEV" /dev/mapper/later \
+		--force >"$TMP/later" 2>&1 &
+	MIGRATION=$!
+	must wait_for 120 is_stopped "$MIGRATION"
+	echo "0 $size error" | must dmsetup reload later
+	must dmsetup suspend --noudevsync --noflush later
+	must dmsetup resume --noudevsync later
+	kill -CONT "$MIGRATION"
+	expect_within "failed late: bioctl ends" 60 dead "$MIGRATION"
+	expect_eq "failed late: it says why" "$(jq -r .error.cause \
+		"$TMP/later" | grep -c "not complete any more")" 1
+	expect_within "failed late: the filesystem works" 30 writes \
+		"$(dirname "$LOADED")"
+	ok "failed late: cancel" bioctl migrate "$DEV" --cancel
+	expect_no_stack "failed late" "$DEV"
+	ok "failed late: fio runs" load_runs
+}
+
+is_stopped() {
+	grep -q '^State:.T' "/proc/$1/status" 2>/dev/null
+}
+
+# Nobody hangs up under nohup; while it verifies it can be stopped.
+signals() {
+	BIOCTL_PAUSE_AT=verifying nohup "$(type -P bioctl)" -j migrate "$DEV" \
+		"$TARGET" --verify --force >"$TMP/signals" 2>&1 &
+	MIGRATION=$!
+	must wait_for 30 is_copying
+	kill -HUP "$MIGRATION"
+	expect_within "signals: a hang-up is none" 120 is_stopped "$MIGRATION"
+	kill -TERM "$MIGRATION"
+	kill -CONT "$MIGRATION"
+	expect_within "signals: it ends" 30 dead "$MIGRATION"
+	expect_eq "signals: it says so" "$(jq -r .error.errno "$TMP/signals")" \
+		EINTR
+	ok "signals: cancel" bioctl migrate "$DEV" --cancel
+	expect_no_stack "signals" "$DEV"
+}
+
 is_copying() {
 	[ "$(migrate_state)" = inserted ]
 }
@@ -90,6 +136,8 @@ test_run() {
 	undo_with bioctl stack remove "$DEV" --name migrate --force
 	interrupted
 	failing_target
+	failing_while_frozen
+	signals
 	ok "killed while it copies" killed_while_copying
 	ok "the same again goes on" bioctl migrate "$DEV" "$TARGET" --verify \
 		--force
