@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bioctl.h"
+#include "stack.h"
 
 struct detach_args {
 	struct place_args place; /* only what to wait for */
@@ -59,6 +59,12 @@ static int detach_entry(const struct chain *chain, const struct entry *entry,
 	__u32 flags = args->place.barrier ? BPF_F_BLK_BARRIER : 0;
 	int err, unpinned = 0;
 
+	if (!args->force && !entry->defunct) {
+		err = stack_keep(chain->device, entry->name, entry->link_id,
+				 OP_DETACH);
+		if (err)
+			return err;
+	}
 	if (entry->link_id && !entry->pin && !args->force)
 		return failed(.op = OP_DETACH, .what = entry_label(entry),
 			      .device = chain->device,
@@ -259,7 +265,9 @@ static const struct argp_option options[] = {
 	  "Remove links that do nothing any more, mostly because their device "
 	  "was removed: those of DEVICE, or all",
 	  0 },
-	{ "force", KEY_FORCE, NULL, 0, "Detach also what another process holds",
+	{ "force", KEY_FORCE, NULL, 0,
+	  "Detach also what another process holds, and what keeps a device that "
+	  "was migrated on its new disk",
 	  0 },
 	{}
 };

@@ -274,7 +274,7 @@ static int load(const char *name, const char *table, bool read_only)
 	return err ? report(name, err, "loading its table") : BIOCTL_OK;
 }
 
-static int create(const char *name, const char *uuid)
+int dm_create(const char *name, const char *uuid)
 {
 	struct dm_task *t = task(DM_DEVICE_CREATE, name);
 	int err = EINVAL;
@@ -292,7 +292,7 @@ static int make(const char *name, const char *uuid, const char *table,
 	struct dm_state state;
 	int err;
 
-	err = create(name, uuid);
+	err = dm_create(name, uuid);
 	if (err)
 		return err;
 	err = load(name, table, read_only);
@@ -349,12 +349,13 @@ int dm_remove(const char *name, unsigned int seconds)
 	return BIOCTL_OK;
 }
 
-int dm_message(const char *name, const char *message)
+/* @sector: where the target begins that it is for, in sectors of the device */
+int dm_message(const char *name, unsigned long long sector, const char *message)
 {
 	struct dm_task *t = task(DM_DEVICE_TARGET_MSG, name);
 	int err = EINVAL;
 
-	if (dm_task_set_sector(t, 0) && dm_task_set_message(t, message))
+	if (dm_task_set_sector(t, sector) && dm_task_set_message(t, message))
 		err = run(t);
 	dm_task_destroy(t);
 	return err ? report(name, err, strf("message '%s'", message)) :

@@ -34,13 +34,16 @@ struct dm_state {
 
 /* These report what fails, and return 0 or BIOCTL_FAILED. */
 int dm_find(const char *name, struct dm_state *state);
+/* Without a table */
+int dm_create(const char *name, const char *uuid);
 int dm_make(const char *name, const char *uuid, const char *table, dev_t *dev);
 int dm_make_read_only(const char *name, const char *uuid, const char *table,
 		      dev_t *dev);
 /* In place of its table when it is resumed the next time */
 int dm_load(const char *name, const char *table);
 int dm_remove(const char *name, unsigned int seconds);
-int dm_message(const char *name, const char *message);
+int dm_message(const char *name, unsigned long long sector,
+	       const char *message);
 int dm_suspend(const char *name);
 /* Without waiting for what hangs there: it goes on by the next table. */
 int dm_suspend_hanging(const char *name);

@@ -244,7 +244,7 @@ static const struct row pin_rows[] = {
 static const struct row freeze_rows[] = {
 	{ EOPNOTSUPP,
 	  { "the filesystem cannot be frozen",
-	    "unmount it, or leave out --freeze" } },
+	    "unmount it; where --freeze was asked for, leave it out" } },
 	{ EPERM, { "freezing needs CAP_SYS_ADMIN", "run bioctl as root" } },
 	{}
 };

@@ -148,7 +148,25 @@ static int check_target(const struct stack *stack,
 {
 	unsigned long long own = device_sectors(stack->device);
 	unsigned long long targets = device_sectors(args->target);
+	char *gap = args->force ? NULL : stack_gap(stack);
+	struct stat st;
 
+	if (gap)
+		return failed(.op = OP_MIGRATE, .what = args->target,
+			      .device = stack->device,
+			      .cause = strf("nothing is mounted on the device, "
+					    "and %s: what is held back there "
+					    "would not reach the target",
+					    gap),
+			      .next = "take that away for the moment, or add "
+				      "--force if nobody writes to it now");
+	if (!stat(args->target, &st) &&
+	    (device_rests_on(st.st_rdev, stack->dev) ||
+	     device_is_above(stack->dev, st.st_rdev)))
+		return failed(.op = OP_MIGRATE, .what = args->target,
+			      .device = stack->device,
+			      .cause = "one of the two is on the other",
+			      .next = "choose another disk");
 	if (targets < own)
 		return failed(.op = OP_MIGRATE, .what = args->target,
 			      .device = stack->device,
@@ -385,7 +403,10 @@ static const struct argp_option options[] = {
 	{ "verify", KEY_VERIFY, NULL, 0,
 	  "Compare both disks before everything goes to the target", 0 },
 	{ "cancel", KEY_CANCEL, NULL, 0, "Give up: all I/O goes to SOURCE", 0 },
-	{ "force", KEY_FORCE, NULL, 0, "Overwrite what TARGET holds", 0 },
+	{ "force", KEY_FORCE, NULL, 0,
+	  "Overwrite what TARGET holds; begin though something may go past the "
+	  "mirror",
+	  0 },
 	{}
 };
 

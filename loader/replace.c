@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bioctl.h"
+#include "stack.h"
 
 struct replace_args {
 	struct policy_args policy;
@@ -238,7 +239,8 @@ static int run(void *input)
 		return BIOCTL_FAILED;
 	hold_signals();
 	old = chain_find(&chain, args->old, OP_REPLACE);
-	if (!old || check_revision(&chain, args))
+	if (!old || check_revision(&chain, args) ||
+	    stack_keep(chain.device, old->name, old->link_id, OP_REPLACE))
 		return BIOCTL_FAILED;
 	err = policy_open(&policy, &args->policy, chain.device);
 	if (err)

@@ -22,6 +22,9 @@ struct snapshot_args {
 
 /* snapshot_list.c */
 int snapshot_list(const struct snapshot_args *args);
+struct stack;
+unsigned int snapshots_of(const struct stack *stack);
+bool snapshots_rest_on(const struct stack *stack, dev_t base);
 
 /* store.c */
 /* Do two paths lead to the same file or device? */

@@ -2,9 +2,11 @@
 /* 'bioctl snapshot list' and 'status' */
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "dm.h"
 #include "snapshot.h"
+#include "stack.h"
 
 static json_t *snapshot_json(const char *dm_name, const struct dm_state *dm)
 {
@@ -78,4 +80,32 @@ int snapshot_list(const struct snapshot_args *args)
 	}
 	emit(json_pack("{s:o}", "snapshots", found), list_print);
 	return BIOCTL_OK;
+}
+
+/* How many there are of what is below a device */
+unsigned int snapshots_of(const struct stack *stack)
+{
+	char **names = dm_names(strf(SNAPSHOT_UUID "%s.", stack->key));
+	unsigned int nr = 0;
+
+	while (names[nr])
+		nr++;
+	return nr;
+}
+
+/* Does what is written to a device go to @base, too, as an old block? */
+bool snapshots_rest_on(const struct stack *stack, dev_t base)
+{
+	char **names = dm_names(strf(SNAPSHOT_UUID "%s.", stack->key));
+	unsigned int major_nr, minor_nr;
+	struct dm_state dm;
+
+	for (; *names; names++) {
+		if (!dm_find(*names, &dm) &&
+		    sscanf(dm.targets, "%*u %*u snapshot %*s %u:%u", &major_nr,
+			   &minor_nr) == 2 &&
+		    device_rests_on(makedev(major_nr, minor_nr), base))
+			return true;
+	}
+	return false;
 }

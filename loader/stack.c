@@ -234,7 +234,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "force", KEY_FORCE, NULL, 0,
 	  "With remove: also what was migrated, though the data are elsewhere, "
-	  "and a cache, though some may be only there",
+	  "and a cache, though some may be only there. With insert: a TOP that "
+	  "is not on the lower device",
 	  0 },
 	{ "set", KEY_SET, "NAME=VALUE", 0, "Set a variable of the policy", 0 },
 	{}

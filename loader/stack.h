@@ -59,12 +59,31 @@ char *stack_uuid(const struct stack *stack);
 int stack_find_there(struct stack *stack, const char *device, const char *name);
 bool stack_is_there(const struct stack *stack);
 dev_t stack_moved_to(const struct stack *stack);
+bool stack_passes_on(const struct stack *stack);
+int stack_keep(const char *device, const char *name, __u32 link, enum op op);
 const char *stack_state(const struct stack *stack);
 json_t *stack_json(const struct stack *stack);
 json_t *stack_list_json(void);
 
 /* stack_check.c */
-int stack_check_top(const struct stack *stack, const char *top);
+int stack_check_limits(const struct stack *stack, const char *top, dev_t dev,
+		       unsigned long long its);
+int stack_check_top(const struct stack *stack, const char *top, bool force);
+
+/* stack_gap.c */
+char *stack_gap(const struct stack *stack);
+
+/* stack_exchange.c */
+void at_step(const char *step);
+int stack_barrier(const struct stack *stack);
+int stack_set_top(const struct stack *stack, const char *top);
+int stack_switch_top(const struct stack *stack, const char *top,
+		     json_t **covered);
+char *stack_pass_table(const struct stack *stack);
+int stack_put_in_use(const struct stack *stack, json_t **covered);
+int stack_exchange(const struct stack *stack, const char *table,
+		   int (*check)(const struct stack *stack), json_t **covered);
+int stack_rescue(struct stack *stack);
 
 /* stack_cache.c */
 int stack_check_clean(const struct stack *stack);
@@ -77,19 +96,6 @@ int stack_insert_quietly(const struct stack_args *args);
 int stack_remove_quietly(const struct stack_args *args);
 int stack_attach(struct stack *stack, const struct stack_args *args);
 int stack_take_off(struct stack *stack);
-
-/* stack_exchange.c */
-void at_step(const char *step);
-int stack_barrier(const struct stack *stack);
-int stack_set_top(const struct stack *stack, const char *top);
-int stack_switch_top(const struct stack *stack, const char *top,
-		     json_t **covered);
-char *stack_pass_table(const struct stack *stack);
-int stack_put_in_use(const struct stack *stack, const char *top,
-		     json_t **covered);
-int stack_exchange(const struct stack *stack, const char *table,
-		   int (*check)(const struct stack *stack), json_t **covered);
-int stack_rescue(struct stack *stack);
 
 /* migrate_mirror.c */
 bool stack_mirror_failed(const struct stack *stack);

@@ -5,10 +5,13 @@
 
 #include "stack.h"
 
-/* Of a line of status, what a target has not written back, or why nobody knows */
-static char *unwritten(const char *line)
+/*
+ * Of a line of status, what a target has not written back, or why nobody knows.
+ * dm-writecache writes back when it is suspended.
+ */
+static char *unwritten(const char *line, bool suspended)
 {
-	unsigned long long dirty;
+	unsigned long long dirty, all, free;
 	int error = -1;
 
 	/* The 11th word behind the target's name */
@@ -22,13 +25,18 @@ static char *unwritten(const char *line)
 				    dirty) :
 			       NULL;
 	}
-	if (!strncmp(line, "writecache ", 11) &&
-	    (sscanf(line, "writecache %d", &error) != 1 || error))
+	if (strncmp(line, "writecache ", 11))
+		return NULL;
+	if (sscanf(line, "writecache %d %llu %llu", &error, &all, &free) != 3 ||
+	    error)
 		return strf("the cache has an error: '%.40s'", line);
+	if (suspended && free < all)
+		return strf("%llu blocks of the cache are not written back",
+			    all - free);
 	return NULL;
 }
 
-static char *all_unwritten(const char *status)
+static char *all_unwritten(const char *status, bool suspended)
 {
 	char *found = NULL;
 	int at;
@@ -36,7 +44,8 @@ static char *all_unwritten(const char *status)
 	while (!found && *status) {
 		at = 0;
 		sscanf(status, "%*u %*u %n", &at);
-		found = at ? unwritten(status + at) : strf("no status");
+		found = at ? unwritten(status + at, suspended) :
+			     strf("no status");
 		status += strcspn(status, "\n");
 		status += *status == '\n';
 	}
@@ -61,7 +70,7 @@ int stack_check_clean(const struct stack *stack)
 	err = dm_find(stack->dm_name, &now);
 	if (err)
 		return err;
-	cause = *now.status ? all_unwritten(now.status) :
+	cause = *now.status ? all_unwritten(now.status, now.suspended) :
 			      strf("its status cannot be read");
 	if (!cause)
 		return BIOCTL_OK;
@@ -79,9 +88,16 @@ int stack_check_clean(const struct stack *stack)
  */
 int stack_write_back(const struct stack *stack, const char *message)
 {
-	int err = stack_check_clean(stack);
+	int err = stack_check_clean(stack), at;
+	const char *line = stack->dm.targets;
+	unsigned long long start;
 
-	if (!err && strstr(stack->dm.targets, " writecache "))
-		err = dm_message(stack->dm_name, message);
+	for (; !err && *line;
+	     line += strcspn(line, "\n"), line += *line == '\n') {
+		at = 0;
+		sscanf(line, "%llu %*u writecache %n", &start, &at);
+		if (at)
+			err = dm_message(stack->dm_name, start, message);
+	}
 	return err;
 }

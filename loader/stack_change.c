@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "snapshot.h"
 #include "stack.h"
 #include "target.h"
 
@@ -44,20 +45,45 @@ static char *table_for(const char *table, dev_t lower, const char *device)
 	return strf("%s%s", out, table);
 }
 
-/* Passing everything on, with the table loaded. */
+/* Where the last line of a table ends, in sectors */
+static unsigned long long table_sectors(const char *table)
+{
+	unsigned long long start, length, end = 0;
+
+	for (; *table; table += strcspn(table, "\n"), table += *table == '\n')
+		if (sscanf(table, "%llu %llu", &start, &length) == 2)
+			end = start + length;
+	return end;
+}
+
+/*
+ * Passing everything on, with the table loaded. It was loaded before, into a
+ * device that nobody uses: the first table gives a device of device mapper its
+ * limits when it is loaded, later ones when they are resumed, too late to refuse
+ * them. None of the targets runs meanwhile.
+ */
 static int make_top(struct stack *stack, const char *table)
 {
-	dev_t lower = stack->link_info.blk.lower, dev;
+	dev_t lower = stack->link_info.blk.lower;
 	int err;
 
-	err = dm_make(stack->dm_name, stack_uuid(stack),
-		      stack_pass_table(stack), &dev);
+	table = table_for(table, lower, stack->device);
+	err = dm_create(stack->dm_name, stack_uuid(stack));
 	if (!err)
 		err = dm_find(stack->dm_name, &stack->dm);
 	if (!err)
-		err = dm_load(stack->dm_name,
-			      table_for(table, lower, stack->device));
-	at_step("built");
+		err = dm_load(stack->dm_name, table);
+	if (!err)
+		err = stack_check_limits(stack, stack->dm_name, stack->dm.dev,
+					 table_sectors(table));
+	if (!err)
+		err = dm_load(stack->dm_name, stack_pass_table(stack));
+	if (!err)
+		err = dm_resume(stack->dm_name);
+	if (!err)
+		err = dm_load(stack->dm_name, table);
+	if (!err)
+		at_step("built");
 	return err;
 }
 
@@ -83,27 +109,36 @@ static void inserted_print(const json_t *result)
 	else if (!i && json_is_true(json_object_get(result, "gap")))
 		puts("  nothing is mounted there: what was not in the device's "
 		     "queue yet may have gone the other way");
+	if (json_text(result, "held_back", NULL))
+		printf("  nothing is mounted on it, and %s: what was held back "
+		       "there may have gone past it\n",
+		       json_text(result, "held_back", NULL));
 }
 
 static int build(struct stack *stack, const struct stack_args *args,
 		 json_t **covered)
 {
-	char *top = strf("/dev/mapper/%s", stack->dm_name);
+	json_t *again;
 	int err;
 
 	err = make_top(stack, args->table);
 	if (!err)
-		err = stack_set_top(stack, top);
+		err = stack_set_top(stack, device_name(stack->dm.dev));
 	if (!err)
 		err = stack_barrier(stack);
 	at_step("switched");
 	if (!err)
-		err = stack_put_in_use(stack, top, covered);
-	if (!err) {
+		err = stack_put_in_use(stack, covered);
+	if (!err)
 		at_step("inserted");
-		stack_look(stack, stack->key, stack->name);
+	stack_look(stack, stack->key, stack->name);
+	if (!err)
 		return err;
-	}
+	/* It was put in use, and may have taken in what is nowhere else. */
+	if (stack->top && stack->dm.live && !stack_passes_on(stack) &&
+	    stack_exchange(stack, stack_pass_table(stack), stack_check_clean,
+			   &again))
+		return err;
 	if (stack->map >= 0 && !stack_set_top(stack, NULL))
 		stack_barrier(stack);
 	if (stack->dm.exists)
@@ -112,14 +147,14 @@ static int build(struct stack *stack, const struct stack_args *args,
 }
 
 /* It is there, and complete. */
-static int use_existing(struct stack *stack, const char *device,
+static int use_existing(struct stack *stack, const char *device, bool force,
 			json_t **covered)
 {
 	char *top = device_path(device);
 	json_t *again;
 	int err;
 
-	err = stack_check_top(stack, top);
+	err = stack_check_top(stack, top, force);
 	if (!err)
 		err = stack_switch_top(stack, top, covered);
 	if (err && stack->map >= 0)
@@ -203,7 +238,8 @@ static int put_in(const struct stack_args *args, struct stack *stack,
 	if (args->existing && stack->link >= 0 && !stack->top &&
 	    stack->link_info.blk.lower) {
 		hold_signals();
-		return use_existing(stack, args->existing, covered);
+		return use_existing(stack, args->existing, args->force,
+				    covered);
 	}
 	if (stack_is_there(stack))
 		return failed(.op = OP_STACK, .what = name,
@@ -211,7 +247,8 @@ static int put_in(const struct stack_args *args, struct stack *stack,
 	err = stack_attach(stack, args);
 	if (err)
 		return err;
-	err = args->existing ? use_existing(stack, args->existing, covered) :
+	err = args->existing ? use_existing(stack, args->existing, args->force,
+					    covered) :
 			       build(stack, args, covered);
 	if (err)
 		stack_take_off(stack);
@@ -234,8 +271,10 @@ int stack_insert(const struct stack_args *args)
 
 	err = put_in(args, &stack, &covered);
 	if (!err)
-		emit(json_pack("{s:o, s:o, s:b}", "stack", stack_json(&stack),
-			       "covered", covered, "gap", !stack.dm.exists),
+		emit(json_pack("{s:o, s:o, s:b, s:o}", "stack",
+			       stack_json(&stack), "covered", covered, "gap",
+			       !stack.dm.exists, "held_back",
+			       json_string_or_null(stack_gap(&stack))),
 		     inserted_print);
 	return err;
 }
@@ -265,6 +304,14 @@ static int take_away(const struct stack_args *args, char **device,
 			      .next = "unmount it and use that one; with --force "
 				      "the device is as it was when it was "
 				      "migrated");
+	/* They would go on without a trace, as what is there now. */
+	if (!strcmp(name, SNAPSHOT_STACK) && snapshots_of(&stack))
+		return failed(.op = OP_STACK, .what = name,
+			      .device = stack.device, .err = EBUSY,
+			      .cause = strf("%u snapshots need it",
+					    snapshots_of(&stack)),
+			      .next = strf("bioctl snapshot remove %s",
+					   args->device));
 	hold_signals();
 	if (!stack.top || stack.link_info.blk.flags & BPF_BLK_LINK_DEFUNCT) {
 		err = stack.map >= 0 ? stack_set_top(&stack, NULL) : BIOCTL_OK;

@@ -39,23 +39,26 @@ static int refuse(const struct stack *stack, const char *top, char *cause,
 		      .cause = cause, .next = next);
 }
 
-/* As blk_interposer_check_place() and blk_interposer_check_target() */
-int stack_check_top(const struct stack *stack, const char *top)
+/**
+ * stack_check_limits - as blk_interposer_check_place() and
+ *	blk_interposer_check_target()
+ * @stack: the stack
+ * @top: name of what bios are to go to
+ * @dev: its number
+ * @its: its size, in sectors
+ */
+int stack_check_limits(const struct stack *stack, const char *top, dev_t dev,
+		       unsigned long long its)
 {
 	unsigned long long own = device_sectors(stack->device);
-	unsigned long long its = device_sectors(top);
-	struct stat st;
 
 	if (its < own)
 		return refuse(stack, top,
 			      strf("it has %llu sectors, the device %llu", its,
 				   own),
 			      "make a table that covers the whole device");
-	if (stat(top, &st))
-		return failed(.op = OP_STACK, .what = top,
-			      .device = stack->device, .err = errno);
 	own = queue_number(stack->dev, "logical_block_size");
-	its = queue_number(st.st_rdev, "logical_block_size");
+	its = queue_number(dev, "logical_block_size");
 	if (its > own)
 		return refuse(stack, top,
 			      strf("its logical blocks are %llu bytes, the "
@@ -63,14 +66,14 @@ int stack_check_top(const struct stack *stack, const char *top)
 				   its, own),
 			      "give the stack blocks of that size, if it can");
 	own = queue_number(stack->dev, "dma_alignment");
-	its = queue_number(st.st_rdev, "dma_alignment");
+	its = queue_number(dev, "dma_alignment");
 	if (its > own)
 		return refuse(stack, top,
 			      strf("its buffers are aligned to %llu bytes, the "
 				   "device's to %llu: others would fail",
 				   its + 1, own + 1),
 			      NULL);
-	if (queue_number(st.st_rdev, "stable_writes") &&
+	if (queue_number(dev, "stable_writes") &&
 	    !queue_number(stack->dev, "stable_writes"))
 		return refuse(stack, top,
 			      strf("it needs pages that do not change while "
@@ -78,4 +81,24 @@ int stack_check_top(const struct stack *stack, const char *top)
 				   "was not told"),
 			      "put it below a device that needs them, too");
 	return BIOCTL_OK;
+}
+
+/* One that is there already, at path @top */
+int stack_check_top(const struct stack *stack, const char *top, bool force)
+{
+	struct stat st;
+
+	if (stat(top, &st))
+		return failed(.op = OP_STACK, .what = top,
+			      .device = stack->device, .err = errno);
+	/* One on the device itself the kernel refuses, as the circle it is. */
+	if (!force &&
+	    !device_rests_on(st.st_rdev, stack->link_info.blk.lower) &&
+	    !device_rests_on(st.st_rdev, stack->dev))
+		return refuse(stack, top,
+			      strf("it is not stacked on %s",
+				   device_name(stack->link_info.blk.lower)),
+			      "stack it there first; with --force it takes all "
+			      "the same what is for the device");
+	return stack_check_limits(stack, top, st.st_rdev, device_sectors(top));
 }

@@ -124,8 +124,7 @@ static int swap_table(const struct stack *stack, struct frozen *frozen)
 }
 
 /* Bios go through it already; with nothing in flight it becomes what it is for. */
-int stack_put_in_use(const struct stack *stack, const char *top,
-		     json_t **covered)
+int stack_put_in_use(const struct stack *stack, json_t **covered)
 {
 	struct frozen *frozen;
 	int err;
@@ -138,8 +137,6 @@ int stack_put_in_use(const struct stack *stack, const char *top,
 	err = frozen_flush(frozen, stack->device);
 	if (!err) {
 		err = swap_table(stack, frozen);
-		if (!err)
-			err = stack_check_top(stack, top);
 		if (err)
 			fall_back(stack, frozen);
 	}

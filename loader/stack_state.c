@@ -143,10 +143,65 @@ dev_t stack_moved_to(const struct stack *stack)
 		       0;
 }
 
-static bool passes_on(const struct stack *stack)
+/* Its table does nothing. */
+bool stack_passes_on(const struct stack *stack)
 {
 	return stack->link >= 0 &&
 	       linear_to(stack) == stack->link_info.blk.lower;
+}
+
+static bool is_in_use(const struct stack *stack)
+{
+	return stack->top && stack->dm.live && stack->top == stack->dm.dev;
+}
+
+/**
+ * stack_keep - is a program that of a stack, which would go astray without it?
+ * @device: path of its device
+ * @name: of the attachment
+ * @link: id of its link
+ * @op: what is to be done with it
+ *
+ * What was migrated is not on the device any more, a cache has what is not there
+ * yet, a mirror and a snapshot must not miss a write.
+ *
+ * Return: BIOCTL_OK, or BIOCTL_FAILED after a report.
+ */
+int stack_keep(const char *device, const char *name, __u32 link, enum op op)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	struct stack stack;
+	int fd;
+
+	fd = link && name ? bpf_link_get_fd_by_id(link) : -1;
+	if (fd < 0)
+		return BIOCTL_OK;
+	bpf_link_get_info_by_fd(fd, &info, &len);
+	close(fd);
+	if (!info.blk.lower)
+		return BIOCTL_OK;
+	if (stack_find(&stack, device, name))
+		return BIOCTL_FAILED;
+	if (stack.link < 0 || stack.link_info.id != link)
+		return BIOCTL_OK;
+	if (stack_moved_to(&stack))
+		return failed(.op = op, .what = name, .device = device,
+			      .cause =
+				      strf("its data are on %s, and have "
+					   "changed there since",
+					   device_name(stack_moved_to(&stack))),
+			      .next = strf(
+				      "unmount it and use that one; 'bioctl "
+				      "stack remove %s --name %s --force' "
+				      "goes back to what there was before",
+				      device, name));
+	if (is_in_use(&stack))
+		return failed(.op = op, .what = name, .device = device,
+			      .cause = "it belongs to a stack that is in use",
+			      .next = strf("bioctl stack remove %s --name %s",
+					   device, name));
+	return BIOCTL_OK;
 }
 
 /*
@@ -167,7 +222,7 @@ const char *stack_state(const struct stack *stack)
 	if (stack_moved_to(stack))
 		return "moved";
 	/* Its own table is not in use yet. */
-	if (stack->top && stack->dm.loaded && passes_on(stack))
+	if (stack->top && stack->dm.loaded && stack_passes_on(stack))
 		return "built";
 	if (stack->top)
 		return "inserted";

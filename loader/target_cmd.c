@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "bioctl.h"
+#include "stack.h"
 #include "target.h"
 
 struct target_args {
@@ -79,10 +80,12 @@ static int map_of_program(const struct entry *entry, const char *name,
 	return -1;
 }
 
-static int open_map(const struct target_args *args, const char *name)
+static int open_map(const struct target_args *args, const char *name,
+		    enum op op)
 {
 	struct chain chain;
 	struct entry *entry;
+	int map = -1;
 
 	if (args->map) {
 		int fd = map_by_path_or_id(args->map);
@@ -101,7 +104,10 @@ static int open_map(const struct target_args *args, const char *name)
 		return -1;
 	entry = chain_find(&chain, args->program, OP_QUERY);
 	close(chain.fd);
-	return entry ? map_of_program(entry, name, chain.device) : -1;
+	if (entry && (op == OP_QUERY || !stack_keep(chain.device, entry->name,
+						    entry->link_id, op)))
+		map = map_of_program(entry, name, chain.device);
+	return map;
 }
 
 static void change_print(const json_t *result)
@@ -143,7 +149,8 @@ static int change(const struct target_args *args, bool add)
 		int fd;
 
 		target_parse(&target, item, add);
-		fd = open_map(args, target.map);
+		fd = open_map(args, target.map,
+			      add ? OP_TARGET_ADD : OP_TARGET_DEL);
 		if (fd < 0) {
 			err = BIOCTL_FAILED;
 			break;
@@ -262,7 +269,7 @@ static int list(const struct target_args *args)
 		if (err)
 			return err;
 	} else {
-		fd = open_map(args, NULL);
+		fd = open_map(args, NULL, OP_QUERY);
 		if (fd < 0)
 			return BIOCTL_FAILED;
 		json_array_append_new(maps, map_json(fd));

@@ -62,6 +62,14 @@ moved() {
 		migrate "$DEV" --cancel
 	expect_refused "migrated: nor moved to another" null "its data are on" \
 		migrate "$DEV" "$STORE" --force
+	expect_refused "migrated: nor detached" null "changed there" \
+		detach "$DEV" migrate
+	expect_refused "migrated: nor with all others" null "changed there" \
+		detach "$DEV" --all
+	expect_refused "migrated: nor replaced" null "changed there" \
+		replace "$DEV" migrate count
+	expect_refused "migrated: nor its target taken away" null \
+		"changed there" target del "$DEV" migrate 0
 	ok "migrated: the same again ends it" bioctl migrate "$DEV" "$TARGET"
 	expect_output "migrated: the mirror is gone" " linear " \
 		dmsetup table "$(basename "$DEV")-migrate"

@@ -106,6 +106,28 @@ cache() {
 	ok "cache, write back: fio runs" load_runs
 }
 
+# One behind the other: what the second has goes back to another disk.
+two_caches() {
+	local one=$1 two=$2 other=$3 size half sums
+
+	size=$(blockdev --getsz "$DEV")
+	half=$(((size / 2) & ~7))
+	must dd if=/dev/urandom of="$TMP/blocks" bs=64k count=4 status=none
+	sums=$(md5sum <"$TMP/blocks")
+	ok "two caches: insert" insert "$DEV" --table \
+		"0 $half writecache s @lower $one 512 0
+$half $((size - half)) writecache s $other $two 512 0"
+	must dd if="$TMP/blocks" of="$DEV" bs=64k oflag=direct status=none
+	must dd if="$TMP/blocks" of="$DEV" bs=4k oflag=direct \
+		seek=$((half / 8)) status=none
+	expect_ne "two caches: the second keeps it" "$(md5sum_of "$other")" \
+		"$sums"
+	ok "two caches: remove" bioctl stack remove "$DEV"
+	expect_eq "two caches: what the first had" "$(md5sum_of "$DEV")" "$sums"
+	expect_eq "two caches: what the second had" "$(md5sum_of "$other")" \
+		"$sums"
+}
+
 is_dirty() {
 	[ "$(dirty)" -gt 0 ]
 }
@@ -126,6 +148,8 @@ test_run() {
 	DEV=$(disk 0)
 	faults
 	thin
+	two_caches "$(new_null_blk size=32)" "$(new_null_blk size=32)" \
+		"$(new_null_blk size=300)"
 	must mkfs.ext4 -q "$DEV"
 	dir=$(new_mount "$DEV")
 	start_load "$dir/file" 300 --fsync=8 --size=8M
