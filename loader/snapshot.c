@@ -5,7 +5,6 @@
  * Below the device is a snapshot-origin, put there as any stack. Each snapshot is
  * a read-only device of its own. dm-snapshot's origin learns the chunk size of its
  * snapshots when it is resumed: so it is suspended while one is added or removed.
- * All that is to be one cut is frozen together.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,45 +14,17 @@
 #include <unistd.h>
 
 #include "snapshot.h"
+#include "snapshot_cut.h"
 #include "stack.h"
-
-/**
- * struct cut - one device of which a snapshot is made
- * @stack: its stack
- * @fresh: that was made for this snapshot
- * @path: of the snapshot
- * @dm: its name in device mapper
- * @store: device for its blocks
- * @store_fd: of that, until dm has it open
- * @frozen: while it stands still
- * @made: the snapshot is there
- */
-struct cut {
-	struct stack stack;
-	bool fresh;
-	char *dm;
-	char *store;
-	int store_fd;
-	struct frozen *frozen;
-	bool made;
-};
 
 static char *snapshot_dm(const struct stack *stack, const char *name)
 {
 	return strf("%s-%s", stack->key, name);
 }
 
-static char *snapshot_uuid(const struct stack *stack, const char *name)
+char *snapshot_uuid(const struct stack *stack, const char *name)
 {
 	return strf(SNAPSHOT_UUID "%s.%s", stack->key, name);
-}
-
-static unsigned long long table_length(const char *targets)
-{
-	unsigned long long length = 0;
-
-	sscanf(targets, "%*u %llu", &length);
-	return length;
 }
 
 /* The origin below the device */
@@ -64,11 +35,17 @@ static int prepare_origin(struct cut *cut, const char *device)
 	dev_t lower, dev;
 	int err;
 
-	err = stack_find(stack, device, SNAPSHOT_STACK);
-	if (err)
-		return err;
-	if (stack->top && stack->dm.live)
+	if (stack->top && stack->dm.live &&
+	    strstr(stack->dm.targets, " snapshot-origin "))
 		return BIOCTL_OK;
+	/* It is being taken out, or somebody was stopped who did that. */
+	if (stack->top && stack->dm.live)
+		return failed(.op = OP_SNAPSHOT, .device = device,
+			      .cause = "an earlier bioctl was stopped halfway "
+				       "when it removed the last one",
+			      .next = strf(
+				      "bioctl stack remove %s --name " SNAPSHOT_STACK,
+				      device));
 	if (stack_is_there(stack))
 		return failed(.op = OP_SNAPSHOT, .device = device,
 			      .cause = strf("its stack is %s",
@@ -90,8 +67,7 @@ static int prepare_origin(struct cut *cut, const char *device)
 		err = dm_find(stack->dm_name, &stack->dm);
 	/* Without a snapshot it passes everything on. */
 	if (!err)
-		err = stack_set_top(stack,
-				    strf("/dev/mapper/%s", stack->dm_name));
+		err = stack_set_top(stack, device_name(stack->dm.dev));
 	if (!err)
 		err = stack_barrier(stack);
 	at_step("snapshot-in");
@@ -102,12 +78,19 @@ static int prepare(struct cut *cut, const struct snapshot_args *args,
 		   unsigned int nr)
 {
 	struct dm_state dm;
+	char *gap;
 	int err;
 
-	err = prepare_origin(cut, args->devices[nr]);
+	err = stack_find(&cut->stack, args->devices[nr], SNAPSHOT_STACK);
 	if (err)
 		return err;
 	cut->dm = snapshot_dm(&cut->stack, args->name);
+	if (strlen(cut->dm) > DM_NAME_MAX ||
+	    strlen(snapshot_uuid(&cut->stack, args->name)) > DM_NAME_MAX)
+		return failed(.op = OP_SNAPSHOT, .what = args->name,
+			      .device = cut->stack.device,
+			      .cause = "its name is too long for device mapper",
+			      .next = "choose a shorter --name");
 	err = dm_find(cut->dm, &dm);
 	if (err)
 		return err;
@@ -116,38 +99,29 @@ static int prepare(struct cut *cut, const struct snapshot_args *args,
 			      .device = cut->stack.device, .err = EEXIST,
 			      .next = "see 'bioctl snapshot list'; remove it, or "
 				      "choose another --name");
+	gap = args->force ? NULL : stack_gap(&cut->stack);
+	if (gap)
+		return failed(.op = OP_SNAPSHOT, .what = args->name,
+			      .device = cut->stack.device,
+			      .cause = strf("nothing is mounted on it, and %s: "
+					    "what is held back there would go "
+					    "past the snapshot",
+					    gap),
+			      .next = "take that away for the moment, or add "
+				      "--force if nobody writes to it now");
+	err = prepare_origin(cut, args->devices[nr]);
+	if (err)
+		return err;
+	cut->store_is_new = access(args->stores[nr], F_OK);
 	cut->store = store_open(args->stores[nr], args->size, args->force,
 				&cut->store_fd);
 	return cut->store ? BIOCTL_OK : BIOCTL_FAILED;
 }
 
-/* All of them stand still. */
-static int make(struct cut *cut, const struct snapshot_args *args)
-{
-	struct stack *stack = &cut->stack;
-	dev_t lower = stack->link_info.blk.lower, dev;
-	int err;
-
-	err = frozen_flush(cut->frozen, stack->device);
-	if (!err)
-		err = frozen_suspend(cut->frozen, stack->dm_name);
-	at_step("origin-suspended");
-	if (!err)
-		err = dm_make_read_only(
-			cut->dm, snapshot_uuid(stack, args->name),
-			strf("0 %llu snapshot %u:%u %s PO %llu",
-			     table_length(stack->dm.targets), major(lower),
-			     minor(lower), cut->store, args->chunk),
-			&dev);
-	cut->made = !err;
-	at_step("snapshot-made");
-	err |= frozen_resume(cut->frozen, stack->dm_name);
-	return err;
-}
-
 static int take_out(struct cut *cut, const char *name);
 
-static void undo(struct cut *cut, const struct snapshot_args *args)
+static void undo(struct cut *cut, const struct snapshot_args *args,
+		 unsigned int nr)
 {
 	const struct stack_args stack_args = {
 		.device = cut->stack.device,
@@ -158,6 +132,8 @@ static void undo(struct cut *cut, const struct snapshot_args *args)
 		take_out(cut, args->name);
 	if (cut->fresh)
 		stack_remove_quietly(&stack_args);
+	if (cut->store_is_new)
+		unlink(args->stores[nr]);
 }
 
 static void create_print(const json_t *result)
@@ -169,22 +145,6 @@ static void create_print(const json_t *result)
 		printf("%s: %s is as it was, until removed\n",
 		       json_text(snapshot, "device", "?"),
 		       json_text(snapshot, "path", "?"));
-}
-
-static int cut_all(struct cut *cuts, const struct snapshot_args *args)
-{
-	unsigned int nr = args->nr_devices;
-	int err = BIOCTL_OK;
-
-	for (unsigned int i = 0; !err && i < nr; i++)
-		err = freeze_device(cuts[i].stack.dev, cuts[i].stack.device,
-				    &cuts[i].frozen);
-	at_step("cut");
-	for (unsigned int i = 0; !err && i < nr; i++)
-		err = make(&cuts[i], args);
-	for (unsigned int i = nr; i--;)
-		err |= thaw_filesystems(cuts[i].frozen, cuts[i].stack.device);
-	return err;
 }
 
 /* Devices of which blocks are kept, or will be */
@@ -264,9 +224,9 @@ static int create(const struct snapshot_args *args)
 	for (unsigned int i = 0; i < nr; i++) {
 		if (cuts[i].store_fd >= 0)
 			close(cuts[i].store_fd);
-		if (err)
-			undo(&cuts[i], args);
-		else
+		if (err && cuts[i].stack.key)
+			undo(&cuts[i], args, i);
+		else if (!err)
 			json_array_append_new(
 				list,
 				json_pack("{s:s, s:s, s:s}", "device",
@@ -298,16 +258,6 @@ static int take_out(struct cut *cut, const char *name)
 	return thaw_filesystems(cut->frozen, stack->device) | err;
 }
 
-static unsigned int nr_snapshots(const struct stack *stack)
-{
-	char **names = dm_names(strf(SNAPSHOT_UUID "%s.", stack->key));
-	unsigned int nr = 0;
-
-	while (names[nr])
-		nr++;
-	return nr;
-}
-
 static void remove_print(const json_t *result)
 {
 	printf("%s: snapshot %s is removed\n", json_text(result, "device", "?"),
@@ -333,7 +283,7 @@ static int remove_one(const struct snapshot_args *args, const char *device)
 	if (dm.exists && strcmp(dm.uuid, snapshot_uuid(&cut.stack, args->name)))
 		dm.exists = false;
 	if (!dm.exists &&
-	    (!stack_is_there(&cut.stack) || nr_snapshots(&cut.stack)))
+	    (!stack_is_there(&cut.stack) || snapshots_of(&cut.stack)))
 		return failed(.op = OP_SNAPSHOT, .what = args->name,
 			      .device = device, .err = ENOENT,
 			      .cause = "there is no such snapshot",
@@ -346,7 +296,7 @@ static int remove_one(const struct snapshot_args *args, const char *device)
 			      .next = "unmount it");
 	if (dm.exists)
 		err = take_out(&cut, args->name);
-	if (!err && !nr_snapshots(&cut.stack))
+	if (!err && !snapshots_of(&cut.stack))
 		err = stack_remove_quietly(&stack_args);
 	if (!err)
 		emit(json_pack("{s:s, s:s}", "device", cut.stack.device, "name",
@@ -443,7 +393,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->name = arg;
 		return 0;
 	case KEY_SIZE:
-		if (!parse_u64(arg, &args->size) || !args->size)
+		/* In bytes it is an off_t. */
+		if (!parse_u64(arg, &args->size) || !args->size ||
+		    args->size >= 1ULL << 43)
 			argp_error(state, "--size: '%s' is no number of MiB",
 				   arg);
 		return 0;
@@ -480,7 +432,10 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "chunk", KEY_CHUNK, "SECTORS", 0,
 	  "What is copied at a time (the default is 16)", 0 },
-	{ "force", KEY_FORCE, NULL, 0, "Overwrite what the store holds", 0 },
+	{ "force", KEY_FORCE, NULL, 0,
+	  "Overwrite what the store holds; do it though something may go past "
+	  "the snapshot",
+	  0 },
 	{}
 };
 

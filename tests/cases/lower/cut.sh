@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="Snapshots of several devices are one cut: what was written to one after the other is never there without it."
-REQUIRES="cmd:jq cmd:dmsetup cmd:mkfs.ext4"
+REQUIRES="cmd:jq cmd:fio cmd:dmsetup cmd:mkfs.ext4 cmd:losetup"
 TIMEOUT=300
 
 . "$BLKI_ROOT/tests/lib/lower.sh"
@@ -37,6 +37,76 @@ starts() {
 	[ -s "$1/number" ]
 }
 
+# number_in DEVICE: the one that cut_writer has written
+number_in() {
+	dd if="$1" bs=512 count=1 iflag=direct status=none | tr -d '\0'
+}
+
+# has_number DEVICE
+has_number() {
+	[ "$(number_in "$1")" -ge 1 ] 2>/dev/null
+}
+
+raw() {
+	local a=$1 b=$2 writer round x y
+
+	"$TEST_BIN/cut_writer" "$a" "$b" &
+	writer=$!
+	undo_with kill "$writer"
+	must wait_for 30 has_number "$b"
+	for round in 1 2 3 4 5; do
+		ok "raw $round" bioctl snapshot create "$a" "$b" \
+			--store "$TMP/a" --store "$TMP/b" --size 32
+		x=$(number_in "/dev/mapper/${a##*/}-snap")
+		y=$(number_in "/dev/mapper/${b##*/}-snap")
+		note "raw $round: $x and $y"
+		expect_num "raw $round: nothing is there too early" "$x" -ge "$y"
+		expect_num "raw $round: nothing is missing" "$((x - y))" -le 1
+		must bioctl snapshot remove "$a" "$b"
+		must rm "$TMP/a" "$TMP/b"
+	done
+	kill "$writer"
+	wait "$writer" 2>/dev/null || true
+}
+
+# What goes through one of them to another: whichever is named first
+on_each_other() {
+	local a=$1 b=$2 one two loop inner
+
+	must mkfs.ext4 -qF "$b"
+	two=$(new_mount "$b")
+	must truncate -s 24M "$two/image"
+	loop=$(new_loop "$two/image")
+	must mkfs.ext4 -q "$loop"
+	inner=$(new_mount "$loop")
+	start_load "$inner/file" 300 --fsync=8 --size=4M
+	undo_with bioctl snapshot remove "$b" "$loop"
+	ok "a loop on the other" timeout "$(scaled 60)" bioctl snapshot \
+		create "$b" "$loop" --store "$TMP/b" --store "$TMP/l" --size 32
+	ok "fio runs" load_runs
+	ok "remove" timeout "$(scaled 60)" bioctl snapshot remove "$b" "$loop"
+	expect_verified_now "fio verifies"
+	must umount "$inner"
+	must losetup -d "$loop"
+	must rm "$TMP/b" "$TMP/l"
+
+	must mkfs.ext4 -qF "$a"
+	one=$(new_mount "$a")
+	start_load "$one/file" 300 --fsync=8 --size=4M
+	undo_with bioctl snapshot remove "$a" --name before
+	must bioctl snapshot create "$a" --store "$two/store" --size 32 \
+		--name before
+	ok "one with its store on the other" timeout "$(scaled 60)" bioctl \
+		snapshot create "$b" "$a" --store "$TMP/b" --store "$TMP/a" \
+		--size 32
+	ok "fio runs" load_runs
+	ok "remove both" bioctl snapshot remove "$a" "$b"
+	ok "remove the store's" bioctl snapshot remove "$a" --name before
+	expect_verified_now "fio verifies"
+	must umount "$one"
+	must umount "$two"
+}
+
 test_run() {
 	local a b one two round writer
 
@@ -69,4 +139,8 @@ test_run() {
 	must umount "$two"
 	ok "clean" e2fsck -fn "$a"
 	ok "clean, too" e2fsck -fn "$b"
+	a=$(new_null_blk size=64)
+	b=$(new_null_blk size=64)
+	raw "$a" "$b"
+	on_each_other "$a" "$b"
 }

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+
+DESCRIPTION="What would leave data where nobody looks for them is refused: a stack that does not fit, that is elsewhere, that snapshots need, that writes may go past."
+REQUIRES="cmd:jq cmd:dmsetup cmd:mkfs.ext4"
+TIMEOUT=200
+
+. "$BLKI_ROOT/tests/lib/lower.sh"
+
+# Before anything goes through it: what it had taken in would be lost.
+unfit() {
+	local key
+
+	key=$(printf '%032x' 0x123456)
+	undo_with bioctl stack remove "$DEV"
+	expect_fail "blocks that are too large: before it is built" killed_at \
+		built stack insert "$DEV" --table \
+		"crypt aes-ctr-plain64 $key 0 @lower 0 1 sector_size:4096"
+	expect_refused "blocks that are too large" null "logical blocks are 4096" \
+		stack insert "$DEV" --table \
+		"crypt aes-ctr-plain64 $key 0 @lower 0 1 sector_size:4096"
+	expect_fail "too short: before it is built" killed_at built stack \
+		insert "$DEV" --table "0 2048 linear @lower 0"
+	expect_refused "too short" null "it has 2048 sectors" \
+		stack insert "$DEV" --table "0 2048 linear @lower 0"
+	expect_no_stack "unfit" "$DEV"
+}
+
+elsewhere() {
+	local top size lower
+
+	size=$(blockdev --getsz "$DEV")
+	top=$(new_dm elsewhere "0 $size linear $OTHER 0")
+	expect_refused "on another disk" null "not stacked on" \
+		stack insert "$DEV" --device "$top"
+	expect_no_stack "elsewhere" "$DEV"
+	ok "on another disk, by force" bioctl stack insert "$DEV" --device \
+		"$top" --force
+	must bioctl stack remove "$DEV"
+	must wait_for 20 remove_dm elsewhere
+	lower=$(new_lower "$DEV")
+	top=$(new_dm there "0 $size linear $lower 0")
+	ok "on the lower device" bioctl stack insert "$DEV" --device "$top"
+	must bioctl target del "$DEV" stack 0
+	must wait_for 20 remove_dm there
+	must bioctl stack remove "$DEV"
+}
+
+snapshots() {
+	local dir before image
+
+	must mkfs.ext4 -q "$DEV"
+	dir=$(new_mount "$DEV")
+	must dd if=/dev/urandom of="$dir/file" bs=64k count=4 conv=fsync \
+		status=none
+	before=$(md5sum <"$dir/file")
+	undo_with bioctl snapshot remove "$DEV"
+	must bioctl snapshot create "$DEV" --store "$OTHER" --force
+	expect_refused "replaced by what keeps nothing" null "in use" \
+		replace "$DEV" snapshot count
+	expect_refused "its target deleted" null "in use" \
+		target del "$DEV" snapshot 0
+	expect_refused "detached" null "in use" detach "$DEV" snapshot
+	expect_refused "what snapshots need" EBUSY "1 snapshots need it" \
+		stack remove "$DEV" --name snapshot
+	must dd if=/dev/urandom of="$dir/file" bs=64k count=4 \
+		conv=fsync,notrunc status=none
+	image=$(new_mount "/dev/mapper/${DEV##*/}-snap" -o ro)
+	expect_eq "the snapshot is as it was" "$(md5sum <"$image/file")" \
+		"$before"
+	must umount "$image"
+	ok "its removal is killed" killed_at swapped-out snapshot remove "$DEV"
+	expect_refused "another one, on what keeps nothing" null \
+		"was stopped halfway" snapshot create "$DEV" --store "$OTHER" \
+		--force
+	ok "what it says helps" bioctl stack remove "$DEV" --name snapshot
+	ok "another one" bioctl snapshot create "$DEV" --store "$OTHER" --force
+	ok "remove it" bioctl snapshot remove "$DEV"
+	must umount "$dir"
+	expect_no_stack "snapshots" "$DEV"
+}
+
+names_and_sizes() {
+	local long
+
+	long=$(printf 'n%.0s' {1..124})
+	expect_refused "a name that is too long" null "too long" \
+		snapshot create "$DEV" --store "$OTHER" --name "$long" --force
+	expect_no_stack "too long" "$DEV"
+	expect_status "a size that no file has" 2 bioctl snapshot create \
+		"$DEV" --store "$TMP/store" --size $((1 << 44))
+	must mkfs.ext4 -qF "$OTHER"
+	expect_refused "the second store is taken" null "it holds ext4" \
+		snapshot create "$DEV" "$THIRD" --store "$TMP/store" \
+		--store "$OTHER" --size 8
+	expect_fail "the file for the first is not left" test -e "$TMP/store"
+	expect_no_stack "neither of both" "$DEV"
+}
+
+# Nothing is mounted: who is held back there would go past what is put in.
+held_back() {
+	local group md
+
+	group=$(new_cgroup slow)
+	echo "$(cat "$(sys_dir "$DEV")/dev") wbps=1048576" >"$group/io.max"
+	expect_refused "a snapshot of what is limited" null "slow limits what" \
+		snapshot create "$DEV" --store "$OTHER"
+	expect_refused "a migration of what is limited" null "slow limits what" \
+		migrate "$DEV" "$THIRD"
+	expect_no_stack "limited" "$DEV"
+	ok "a stack" insert "$DEV" --table "linear @lower 0"
+	must bioctl stack remove "$DEV"
+	expect_output "is put in, and it is said" "slow limits what" \
+		bioctl stack insert "$DEV" --table "linear @lower 0"
+	must bioctl stack remove "$DEV"
+	must mkfs.ext4 -qF "$DEV"
+	DIR=$(new_mount "$DEV")
+	expect_eq "not where a filesystem is" "$(query .held_back stack insert \
+		"$DEV" --table "linear @lower 0")" null
+	must bioctl stack remove "$DEV"
+	must umount "$DIR"
+	md=$(new_md 1 "$(new_null_blk size=300)" "$(new_null_blk size=300)")
+	expect_refused "a migration of an array" null "stacked on other disks" \
+		migrate "$md" "$THIRD"
+}
+
+one_on_the_other() {
+	local part
+
+	part=$(new_partitions "$(new_null_blk size=64)" size=16MiB)
+	expect_refused "to the disk that it is a part of" null \
+		"on the other" migrate "$part" "${part%p1}" --force
+	expect_refused "to a part of it" null "on the other" \
+		migrate "${part%p1}" "$part" --force
+}
+
+test_run() {
+	hold_gate
+	DEV=$(new_null_blk size=64)
+	OTHER=$(new_null_blk size=64)
+	THIRD=$(new_null_blk size=300)
+	unfit
+	elsewhere
+	one_on_the_other
+	snapshots
+	names_and_sizes
+	must wipefs -qa "$DEV" "$OTHER"
+	held_back
+}
