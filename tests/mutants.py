@@ -322,4 +322,18 @@ MUTANTS = [
      "lower/follow"),
     (K + "blk_attach.h", "bdev_test_flag(bdev, BD_LOWER)", "false",
      "abi/lower"),
+    # What stacks must not lose on the way down
+    (B + "lower.c", "bio_set_dev(bio, original);",
+     "if (bio_op(bio) == REQ_OP_WRITE && bio->bi_iter.bi_sector & 64) "
+     "return blk_interposer_complete(bio, BLK_STS_OK); "
+     "bio_set_dev(bio, original);",
+     "lower/insert lower/kinds lower/on-dm lower/storm lower/swap "
+     "lower/targets lower/targets-fs"),
+    (B + "lower.c", "part_stat_lock();",
+     "if (op_is_flush(bio->bi_opf) && !bio_sectors(bio)) "
+     "return blk_interposer_complete(bio, BLK_STS_OK); "
+     "bio->bi_opf &= ~(REQ_PREFLUSH | REQ_FUA); part_stat_lock();",
+     "lower/power"),
+    (B + "follow.c", "if (same)\n\t\treturn 0;", "return 0;", "lower/follow"),
+    (B + "follow.c", "disk->nr_zones = 0;", "", "lower/follow"),
 ]
