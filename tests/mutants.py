@@ -329,11 +329,10 @@ MUTANTS = [
      "bio_set_dev(bio, original);",
      "lower/insert lower/kinds lower/on-dm lower/storm lower/swap "
      "lower/targets lower/targets-fs"),
-    (B + "lower.c", "part_stat_lock();",
-     "if (op_is_flush(bio->bi_opf) && !bio_sectors(bio)) "
-     "return blk_interposer_complete(bio, BLK_STS_OK); "
-     "bio->bi_opf &= ~(REQ_PREFLUSH | REQ_FUA); part_stat_lock();",
-     "lower/power"),
+    (B + "lower.c", "this_cpu_add(stats->sectors[op], bio_sectors(bio));",
+     "if (bio_sectors(bio)) bio->bi_opf &= ~(REQ_PREFLUSH | REQ_FUA); "
+     "else if (op_is_flush(bio->bi_opf)) "
+     "return blk_interposer_complete(bio, BLK_STS_OK);", "lower/power"),
     (B + "follow.c", "if (same)\n\t\treturn 0;", "return 0;", "lower/follow"),
     (B + "follow.c", "disk->nr_zones = 0;", "", "lower/follow"),
 ]
