@@ -293,6 +293,7 @@ enum whereabouts { PLACE_ELSEWHERE, PLACE_ON_IT, PLACE_UNKNOWN };
 
 struct libmnt_fs;
 
+dev_t device_disk(dev_t dev);
 bool device_is_above(dev_t dev, dev_t base);
 bool device_rests_on(dev_t dev, dev_t base);
 enum whereabouts file_place(const char *path, dev_t base);

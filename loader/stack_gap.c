@@ -57,24 +57,6 @@ static int look_at(const char *path, const struct stat *st, int type,
 	return 1;
 }
 
-/* The disk that @dev is, or is a partition of */
-static char *number_of_disk(dev_t dev)
-{
-	char *sysfs = strf("/sys/dev/block/%u:%u", major(dev), minor(dev));
-	char *path =
-		strf("%s/%sdev", sysfs,
-		     access(strf("%s/partition", sysfs), F_OK) ? "" : "../");
-	unsigned int major_nr, minor_nr;
-	FILE *file = fopen(path, "re");
-	char *number = NULL;
-
-	if (file && fscanf(file, "%u:%u", &major_nr, &minor_nr) == 2)
-		number = strf("%u:%u", major_nr, minor_nr);
-	if (file)
-		fclose(file);
-	return number;
-}
-
 /* A control group that has a limit for the disk, or NULL */
 static char *limited_by(const char *number)
 {
@@ -111,9 +93,10 @@ static bool is_stacked(const char *number)
  */
 char *stack_gap(const struct stack *stack)
 {
-	char *number = number_of_disk(stack->dev), *group;
+	dev_t disk = device_disk(stack->dev);
+	char *number = strf("%u:%u", major(disk), minor(disk)), *group;
 
-	if (!number || device_has_mounts(stack->dev, stack->device))
+	if (device_has_mounts(stack->dev, stack->device))
 		return NULL;
 	group = limited_by(number);
 	if (group)

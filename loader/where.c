@@ -34,6 +34,18 @@ static dev_t read_number(const char *path)
 	return dev;
 }
 
+/* The disk that @dev is, or is a partition of */
+dev_t device_disk(dev_t dev)
+{
+	char *sysfs = strf("/sys/dev/block/%u:%u", major(dev), minor(dev));
+	dev_t disk = dev;
+
+	if (!access(strf("%s/partition", sysfs), F_OK))
+		disk = read_number(strf("%s/../dev", sysfs));
+	free(sysfs);
+	return disk;
+}
+
 /* Does one of the devices that @dir has links to rest on @base? */
 static bool one_rests_on(const char *dir, dev_t base, int ways)
 {
@@ -75,9 +87,8 @@ static bool rests_on(dev_t dev, dev_t base, int ways)
 	bool found = dev == base;
 	char *file;
 
-	if (!found && !access(strf("%s/partition", sysfs), F_OK))
-		found = rests_on(read_number(strf("%s/../dev", sysfs)), base,
-				 ways);
+	if (!found && device_disk(dev) != dev)
+		found = rests_on(device_disk(dev), base, ways);
 	if (!found)
 		found = one_rests_on(strf("%s/slaves", sysfs), base, ways);
 	file = found || !(ways & OVER_FILES) ? NULL : backing_file(sysfs);
