@@ -65,7 +65,7 @@ raw() {
 		must bioctl snapshot remove "$a" "$b"
 		must rm "$TMP/a" "$TMP/b"
 	done
-	kill "$writer"
+	ok "it was written all the time" kill "$writer"
 	wait "$writer" 2>/dev/null || true
 }
 
@@ -133,7 +133,7 @@ test_run() {
 		expect_num "cut $round: there is something" "$y" -ge 1
 		ok "cut $round: remove" bioctl snapshot remove "$a" "$b"
 	done
-	kill "$writer"
+	ok "it was written all the time" kill "$writer"
 	wait "$writer" 2>/dev/null || true
 	must umount "$one"
 	must umount "$two"
