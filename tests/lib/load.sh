@@ -215,8 +215,9 @@ keys_are_off() {
 	[ "$(keys)" = "0 0" ]
 }
 
+# All but that of hold_gate
 targets_are_closed() {
-	[[ $(keys) == *" 0" ]]
+	[[ $(keys) == *" ${TARGETS_HELD:-0}" ]]
 }
 
 # expect_keys_off NAME

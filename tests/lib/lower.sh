@@ -23,18 +23,21 @@ undo_with() {
 
 # is_attached DEVICE
 is_attached() {
-	bioctl list "$1" 2>/dev/null | grep -q count
+	bioctl list "$1" 2>/dev/null | grep -q redirect
 }
 
-# hold_gate: something is attached elsewhere all the time. Each first and last
-# attachment patches submit_bio_noacct(), which QEMU before 8.1 does not survive
-# now and then while other processors run there: a stray int3.
+# hold_gate: something is attached elsewhere all the time, with a target. Each
+# first and last attachment patches submit_bio_noacct(), each first and last
+# target bio_endio(), which QEMU before 8.1 does not survive now and then while
+# other processors run there: a stray int3.
 hold_gate() {
 	local other pid
 
 	other=$(new_null_blk size=16)
-	bioctl attach "$other" count --transient >/dev/null 2>&1 &
+	bioctl attach "$other" redirect --target "0=$(new_null_blk size=16)" \
+		--transient >/dev/null 2>&1 &
 	pid=$!
+	TARGETS_HELD=1
 	undo_with bash -c \
 		"kill $pid; while [ -e /proc/$pid/exe ]; do sleep 0.1; done"
 	must wait_for 20 is_attached "$other"
