@@ -15,10 +15,13 @@ slow_disk() {
 	new_null_blk irqmode=2 completion_nsec=1000000
 }
 
-# Bios go through the stack and beside it: to the same sectors.
+# Bios go through the stack and beside it: to the same sectors. By its pin, as
+# 'target del DEVICE stack' does not take it from what is in use.
 switch_slot() {
-	bioctl target del "$1" stack 0 &&
-		bioctl target add "$1" stack "0=/dev/mapper/${1##*/}-stack"
+	local map=/sys/fs/bpf/bioctl/${1##*/}/stack/maps/targets
+
+	bioctl target del --map "$map" 0 &&
+		bioctl target add --map "$map" "0=/dev/mapper/${1##*/}-stack"
 }
 
 in_and_out() {
