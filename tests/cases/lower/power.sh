@@ -118,8 +118,9 @@ test_run() {
 	expect_num "snapshots: made and removed" "$ROUNDS" -ge 2
 	power_each "snapshots" ext4 try_source
 	power_kept "snapshots"
-	expect_num "snapshots: blocks that were in the device's cache" \
-		"${LOST[0]}" -gt 0
+	# The origin's is often empty: the journal is flushed all the time.
+	expect_num "snapshots: blocks that were in the caches" \
+		$((LOST[0] + LOST[1])) -gt 0
 
 	undo() {
 		undo_migration
