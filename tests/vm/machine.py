@@ -11,6 +11,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ BOOT_LIMIT = 180
 # loop, null_blk, ...: no disks that a case did not ask for.
 CMDLINE = (
     "console=ttyS0 loglevel=7 oops=panic panic=-1 panic_on_rcu_stall=0 "
+    # What memory is used for, and tasks that are blocked.
+    "unknown_nmi_panic panic_print=0x82 "
     # An emulated timer is late on a busy host; the check for it panics.
     "no_timer_check "
     "log_buf_len=4M kasan_multi_shot random.trust_cpu=on "
@@ -118,7 +121,7 @@ class Machine:
         self.cpus = 1 if icount else cpus
         self.disks = disks or [256, 256, 128]
         self.interactive = interactive
-        self.process = None
+        self.process = self.monitor = None
         self._events_at = 0
 
     @property
@@ -164,7 +167,8 @@ class Machine:
     def _image(self, i):
         return self.share / "images" / f"vd{chr(ord('a') + i)}.img"
 
-    def command(self):
+    def command(self, monitor):
+        """monitor: file descriptor"""
         how = "tcg" if self.icount else accel()
         share = str(self.share)
         # Flushes are the guest's business only: the image need not survive
@@ -182,6 +186,8 @@ class Machine:
                "-initrd", f"{share}/initrd",
                "-append", f"{CMDLINE} {self.cmdline}",
                "-serial", f"file:{self.console}",
+               "-chardev", f"socket,id=monitor,fd={monitor}",
+               "-monitor", "chardev:monitor",
                "-fsdev", "local,id=root,path=/,security_model=none,"
                          "readonly=on,multidevs=remap",
                "-device", "virtio-9p-pci,fsdev=root,mount_tag=/dev/root",
@@ -205,13 +211,13 @@ class Machine:
         return cmd
 
     def start(self):
-        with open(self.share / "qemu", "wb") as log:
-            if self.interactive:
-                self.process = subprocess.Popen(self.command())
-            else:
-                self.process = subprocess.Popen(
-                    self.command(), stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=log)
+        self.monitor, theirs = socket.socketpair()
+        how = {"pass_fds": [theirs.fileno()]}
+        with theirs, open(self.share / "qemu", "wb") as log:
+            if not self.interactive:
+                how |= {"stdin": subprocess.DEVNULL, "stdout": log,
+                        "stderr": log}
+            self.process = subprocess.Popen(self.command(theirs.fileno()), **how)
         self.started = time.monotonic()
 
     def alive(self):
@@ -227,6 +233,16 @@ class Machine:
         """
         return self.process.poll() in (-signal.SIGSEGV, -signal.SIGABRT) or \
             "Oops: int3: 0000" in self.console.read_text(errors="replace")
+
+    def interrupt(self):
+        """The kernel says on its console which tasks wait for what, and ends.
+
+        It works when nothing else does any more: an NMI, and see CMDLINE.
+        """
+        self.monitor.sendall(b"nmi\n")
+        deadline = time.monotonic() + 20
+        while self.alive() and time.monotonic() < deadline:
+            time.sleep(0.1)
 
     def events(self):
         """New whole lines since the last call, as lists of words."""
@@ -247,3 +263,4 @@ class Machine:
             self.process.send_signal(signal.SIGKILL)
         if self.process:
             self.process.wait()
+            self.monitor.close()
