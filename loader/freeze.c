@@ -11,11 +11,13 @@
 #include <fcntl.h>
 #include <libmount/libmount.h>
 #include <linux/fs.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -34,6 +36,9 @@ struct mount {
 
 #define MAX_SUSPENDED 32
 #define WATCH_MS 200
+/* Bytes: what malloc() may want; what the kernel may want for a table */
+#define RESERVE (1 << 20)
+#define BALLAST (8 << 20)
 
 struct suspended {
 	char name[DM_NAME_MAX + 1]; /* "" if there is none */
@@ -160,12 +165,53 @@ static void thaw_if_frozen(const struct mount *mount)
 }
 
 /*
- * The programs of this machine may be on what stands still: nothing of ours is to
- * be read from there now.
+ * The programs of this machine, and what it swaps to, may be on what stands still:
+ * nothing of ours is to be read from there now, and what malloc() will want is ours
+ * already.
  */
 static int stay_in_memory(void)
 {
-	return mlockall(MCL_CURRENT | MCL_FUTURE);
+	void *reserve;
+	int err;
+
+	mallopt(M_MMAP_MAX, 0);
+	mallopt(M_TRIM_THRESHOLD, 2 * RESERVE);
+	reserve = malloc(RESERVE);
+	err = reserve ? mlockall(MCL_CURRENT | MCL_FUTURE) : -1;
+	free(reserve);
+	return err;
+}
+
+/*
+ * Nor does the kernel write there when it needs memory for us: with none left that
+ * would wait for what we are about to set going again. It is no error where that
+ * cannot be told to it.
+ */
+static void write_nothing_out(bool on)
+{
+	prctl(PR_SET_IO_FLUSHER, on, 0, 0, 0);
+}
+
+static void *ballast = MAP_FAILED;
+
+/**
+ * frozen_drop_ballast - let the kernel have some memory, now that there may be none
+ *
+ * For what must be done while devices are suspended, and takes memory.
+ */
+void frozen_drop_ballast(void)
+{
+	if (ballast != MAP_FAILED)
+		munmap(ballast, BALLAST);
+	ballast = MAP_FAILED;
+}
+
+/* In memory at once, as all is locked; it can do without. */
+static void take_ballast(void)
+{
+	if (ballast == MAP_FAILED)
+		ballast = mmap(NULL, BALLAST, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 /* Until the first process has done all, or is gone */
@@ -189,8 +235,12 @@ static void guard(const struct frozen *frozen, int tie, int ready)
 	char byte = 0;
 
 	setsid();
+	frozen_drop_ballast();
 	dm_udev_hold();
-	if (stay_in_memory() || write(ready, &byte, 1) != 1)
+	if (stay_in_memory())
+		_exit(1);
+	write_nothing_out(true);
+	if (write(ready, &byte, 1) != 1)
 		_exit(1);
 	watch(frozen, tie);
 	/* As it was suspended last; to thaw is to write. */
@@ -214,6 +264,8 @@ static void end(void)
 {
 	if (--nr_frozen)
 		return;
+	write_nothing_out(false);
+	frozen_drop_ballast();
 	munlockall();
 	dm_udev_release();
 	fail_release();
@@ -242,6 +294,8 @@ static int fork_guard(struct frozen *frozen)
 	frozen->tie = ends[1];
 	err = read(ready[0], &byte, 1) == 1 ? 0 : ENOMEM;
 	close(ready[0]);
+	take_ballast();
+	write_nothing_out(true);
 	return err;
 }
 
