@@ -286,8 +286,23 @@ int dm_create(const char *name, const char *uuid)
 	return err ? report(name, err, "creating it") : BIOCTL_OK;
 }
 
-static int make(const char *name, const char *uuid, const char *table,
-		bool read_only, dev_t *dev)
+int dm_load(const char *name, const char *table)
+{
+	return load(name, table, false);
+}
+
+int dm_load_read_only(const char *name, const char *table)
+{
+	return load(name, table, true);
+}
+
+int dm_unload(const char *name)
+{
+	return simple(DM_DEVICE_CLEAR, name, true, "clearing its table");
+}
+
+/* All of it, or after a report nothing. */
+int dm_make(const char *name, const char *uuid, const char *table, dev_t *dev)
 {
 	struct dm_state state;
 	int err;
@@ -295,7 +310,7 @@ static int make(const char *name, const char *uuid, const char *table,
 	err = dm_create(name, uuid);
 	if (err)
 		return err;
-	err = load(name, table, read_only);
+	err = dm_load(name, table);
 	if (!err)
 		err = dm_resume(name);
 	if (!err)
@@ -306,23 +321,6 @@ static int make(const char *name, const char *uuid, const char *table,
 	}
 	*dev = state.dev;
 	return BIOCTL_OK;
-}
-
-int dm_load(const char *name, const char *table)
-{
-	return load(name, table, false);
-}
-
-/* All of it, or after a report nothing. */
-int dm_make(const char *name, const char *uuid, const char *table, dev_t *dev)
-{
-	return make(name, uuid, table, false, dev);
-}
-
-int dm_make_read_only(const char *name, const char *uuid, const char *table,
-		      dev_t *dev)
-{
-	return make(name, uuid, table, true, dev);
 }
 
 /*

@@ -37,10 +37,11 @@ int dm_find(const char *name, struct dm_state *state);
 /* Without a table */
 int dm_create(const char *name, const char *uuid);
 int dm_make(const char *name, const char *uuid, const char *table, dev_t *dev);
-int dm_make_read_only(const char *name, const char *uuid, const char *table,
-		      dev_t *dev);
 /* In place of its table when it is resumed the next time */
 int dm_load(const char *name, const char *table);
+int dm_load_read_only(const char *name, const char *table);
+/* Its table stays what it is. */
+int dm_unload(const char *name);
 int dm_remove(const char *name, unsigned int seconds);
 int dm_message(const char *name, unsigned long long sector,
 	       const char *message);

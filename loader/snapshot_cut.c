@@ -67,20 +67,25 @@ static unsigned long long table_length(const char *targets)
 	return length;
 }
 
-static int make(struct cut *cut, const struct snapshot_args *args)
+/*
+ * It sees nothing before it is resumed. What takes memory is done by then: there may
+ * be none when what the machine swaps to stands still.
+ */
+static int load(struct cut *cut, const struct snapshot_args *args)
 {
 	const struct stack *stack = &cut->stack;
-	dev_t lower = stack->link_info.blk.lower, dev;
+	dev_t lower = stack->link_info.blk.lower;
 	int err;
 
-	err = dm_make_read_only(cut->dm, snapshot_uuid(stack, args->name),
-				strf("0 %llu snapshot %u:%u %s PO %llu",
-				     table_length(stack->dm.targets),
-				     major(lower), minor(lower), cut->store,
-				     args->chunk),
-				&dev);
-	cut->made = !err;
-	at_step("snapshot-made");
+	err = dm_create(cut->dm, snapshot_uuid(stack, args->name));
+	if (err)
+		return err;
+	cut->made = true;
+	err = dm_load_read_only(
+		cut->dm, strf("0 %llu snapshot %u:%u %s PO %llu",
+			      table_length(stack->dm.targets), major(lower),
+			      minor(lower), cut->store, args->chunk));
+	at_step("snapshot-loaded");
 	return err;
 }
 
@@ -98,14 +103,18 @@ int cut_all(struct cut *cuts, const struct snapshot_args *args)
 	struct cut *cut, **order = xalloc(nr, sizeof(*order));
 	int err = BIOCTL_OK;
 
+	for (unsigned int i = 0; !err && i < nr; i++)
+		err = load(&cuts[i], args);
 	while (!err && stopped < nr) {
 		cut = next_to_stop(cuts, nr);
 		order[stopped++] = cut;
 		cut->order = stopped;
 		err = stop(cut);
 	}
+	frozen_drop_ballast();
 	for (unsigned int i = 0; !err && i < nr; i++)
-		err = make(&cuts[i], args);
+		err = dm_resume(cuts[i].dm);
+	at_step("snapshot-made");
 	while (stopped--)
 		err |= thaw_filesystems(order[stopped]->frozen,
 					order[stopped]->stack.device);

@@ -15,7 +15,7 @@
  * @store_is_new: the file for it was not there before
  * @frozen: while it stands still
  * @order: in which it is made to stand still, from 1
- * @made: the snapshot is there
+ * @made: the device of the snapshot is there
  */
 struct cut {
 	struct stack stack;

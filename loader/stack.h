@@ -86,6 +86,7 @@ int stack_exchange(const struct stack *stack, const char *table,
 int stack_rescue(struct stack *stack);
 
 /* stack_cache.c */
+bool stack_has_cache(const struct stack *stack);
 int stack_check_clean(const struct stack *stack);
 int stack_write_back(const struct stack *stack, const char *message);
 

@@ -52,7 +52,8 @@ static char *all_unwritten(const char *status, bool suspended)
 	return found;
 }
 
-static bool has_cache(const struct stack *stack)
+/* Does it take in what is not on the lower device yet? */
+bool stack_has_cache(const struct stack *stack)
 {
 	return strstr(stack->dm.targets, " cache ") ||
 	       strstr(stack->dm.targets, " writecache ");
@@ -65,7 +66,7 @@ int stack_check_clean(const struct stack *stack)
 	int err;
 
 	/* Others need not be asked, and dm-era does not answer when suspended. */
-	if (!has_cache(stack))
+	if (!stack_has_cache(stack))
 		return BIOCTL_OK;
 	err = dm_find(stack->dm_name, &now);
 	if (err)

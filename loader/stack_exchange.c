@@ -144,23 +144,42 @@ int stack_put_in_use(const struct stack *stack, json_t **covered)
 	return thaw_filesystems(frozen, stack->device) | err;
 }
 
+static int load_out(const struct stack *stack, const char *table)
+{
+	int err = dm_load(stack->dm_name, table);
+
+	at_step("loaded-out");
+	return err;
+}
+
 /*
  * Suspended, it takes nothing in any more, and @check knows what is not written.
- * The table is loaded then: before, whoever resumes would put it in.
+ * Only then the table is loaded: before, whoever resumes would put it in. But to
+ * load it takes memory, which there may be none of when what the machine swaps to
+ * is suspended: where nothing is to be checked it is loaded before.
  */
 static int exchange_suspended(const struct stack *stack, struct frozen *frozen,
 			      const char *table,
 			      int (*check)(const struct stack *stack))
 {
-	int err = frozen_suspend(frozen, stack->dm_name);
+	int err;
 
+	err = check ? BIOCTL_OK : load_out(stack, table);
 	if (err)
 		return err;
+	err = frozen_suspend(frozen, stack->dm_name);
+	if (err) {
+		if (!check)
+			dm_unload(stack->dm_name);
+		return err;
+	}
 	at_step("suspended-out");
-	err = check ? check(stack) : BIOCTL_OK;
-	if (!err)
-		err = dm_load(stack->dm_name, table);
-	at_step("loaded-out");
+	if (check)
+		err = check(stack);
+	if (check && !err) {
+		frozen_drop_ballast();
+		err = load_out(stack, table);
+	}
 	return frozen_resume(frozen, stack->dm_name) | err;
 }
 
@@ -193,6 +212,8 @@ int stack_exchange(const struct stack *stack, const char *table,
 	struct frozen *frozen;
 	int err;
 
+	if (check == stack_check_clean && !stack_has_cache(stack))
+		check = NULL;
 	/* Most of it now: little is left for when all stands still. */
 	err = check ? stack_write_back(stack, "flush") : BIOCTL_OK;
 	at_step("freezing-out");

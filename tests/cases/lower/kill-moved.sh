@@ -7,7 +7,7 @@ TIMEOUT=400
 
 . "$BLKI_ROOT/tests/lib/lower.sh"
 
-CREATE=(snapshot-in prepared cut origin-suspended snapshot-made)
+CREATE=(snapshot-in prepared snapshot-loaded cut origin-suspended snapshot-made)
 # STEP:STATE: where a migration is killed, and what is there then
 MIGRATE=(built:built switched:built swapped:inserted copying:inserted
 	copied:inserted)
