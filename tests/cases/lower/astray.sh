@@ -101,6 +101,9 @@ names_and_sizes() {
 held_back() {
 	local group md
 
+	# No disk that is removed: blk_throtl_exit() leaks then, in 6.12, as the
+	# policy is off already.
+	DEV=$(disk 0)
 	group=$(new_cgroup slow)
 	echo "$(cat "$(sys_dir "$DEV")/dev") wbps=1048576" >"$group/io.max"
 	expect_refused "a snapshot of what is limited" null "slow limits what" \
