@@ -312,7 +312,6 @@ int frozen_flush(struct frozen *frozen, const char *device);
 int frozen_suspend(struct frozen *frozen, const char *name);
 int frozen_suspend_hanging(struct frozen *frozen, const char *name);
 int frozen_resume(struct frozen *frozen, const char *name);
-void frozen_drop_ballast(void);
 json_t *frozen_json(const struct frozen *frozen);
 int thaw_filesystems(struct frozen *frozen, const char *device);
 

@@ -11,13 +11,11 @@
 #include <fcntl.h>
 #include <libmount/libmount.h>
 #include <linux/fs.h>
-#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -25,6 +23,7 @@
 
 #include "bioctl.h"
 #include "dm.h"
+#include "memory.h"
 
 struct mount {
 	struct mount *next;
@@ -36,9 +35,6 @@ struct mount {
 
 #define MAX_SUSPENDED 32
 #define WATCH_MS 200
-/* Bytes: what malloc() may want; what the kernel may want for a table */
-#define RESERVE (1 << 20)
-#define BALLAST (8 << 20)
 
 struct suspended {
 	char name[DM_NAME_MAX + 1]; /* "" if there is none */
@@ -164,56 +160,6 @@ static void thaw_if_frozen(const struct mount *mount)
 		ioctl(mount->fd, FITHAW, 0);
 }
 
-/*
- * The programs of this machine, and what it swaps to, may be on what stands still:
- * nothing of ours is to be read from there now, and what malloc() will want is ours
- * already.
- */
-static int stay_in_memory(void)
-{
-	void *reserve;
-	int err;
-
-	mallopt(M_MMAP_MAX, 0);
-	mallopt(M_TRIM_THRESHOLD, 2 * RESERVE);
-	reserve = malloc(RESERVE);
-	err = reserve ? mlockall(MCL_CURRENT | MCL_FUTURE) : -1;
-	free(reserve);
-	return err;
-}
-
-/*
- * Nor does the kernel write there when it needs memory for us: with none left that
- * would wait for what we are about to set going again. It is no error where that
- * cannot be told to it.
- */
-static void write_nothing_out(bool on)
-{
-	prctl(PR_SET_IO_FLUSHER, on, 0, 0, 0);
-}
-
-static void *ballast = MAP_FAILED;
-
-/**
- * frozen_drop_ballast - let the kernel have some memory, now that there may be none
- *
- * For what must be done while devices are suspended, and takes memory.
- */
-void frozen_drop_ballast(void)
-{
-	if (ballast != MAP_FAILED)
-		munmap(ballast, BALLAST);
-	ballast = MAP_FAILED;
-}
-
-/* In memory at once, as all is locked; it can do without. */
-static void take_ballast(void)
-{
-	if (ballast == MAP_FAILED)
-		ballast = mmap(NULL, BALLAST, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
 /* Until the first process has done all, or is gone */
 static void watch(const struct frozen *frozen, int tie)
 {
@@ -235,7 +181,7 @@ static void guard(const struct frozen *frozen, int tie, int ready)
 	char byte = 0;
 
 	setsid();
-	frozen_drop_ballast();
+	drop_ballast();
 	dm_udev_hold();
 	if (stay_in_memory())
 		_exit(1);
@@ -265,7 +211,7 @@ static void end(void)
 	if (--nr_frozen)
 		return;
 	write_nothing_out(false);
-	frozen_drop_ballast();
+	drop_ballast();
 	munlockall();
 	dm_udev_release();
 	fail_release();

@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "snapshot.h"
 #include "snapshot_cut.h"
 #include "stack.h"
@@ -253,7 +254,7 @@ static int take_out(struct cut *cut, const char *name)
 	if (!err)
 		err = frozen_suspend(cut->frozen, stack->dm_name);
 	at_step("origin-suspended-out");
-	frozen_drop_ballast();
+	drop_ballast();
 	if (!err)
 		err = dm_remove(dm, 5);
 	return thaw_filesystems(cut->frozen, stack->device) | err;

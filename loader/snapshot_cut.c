@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 
+#include "memory.h"
 #include "snapshot.h"
 #include "snapshot_cut.h"
 
@@ -111,7 +112,7 @@ int cut_all(struct cut *cuts, const struct snapshot_args *args)
 		cut->order = stopped;
 		err = stop(cut);
 	}
-	frozen_drop_ballast();
+	drop_ballast();
 	for (unsigned int i = 0; !err && i < nr; i++)
 		err = dm_resume(cuts[i].dm);
 	at_step("snapshot-made");

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "stack.h"
 #include "target.h"
 
@@ -177,7 +178,7 @@ static int exchange_suspended(const struct stack *stack, struct frozen *frozen,
 	if (check)
 		err = check(stack);
 	if (check && !err) {
-		frozen_drop_ballast();
+		drop_ballast();
 		err = load_out(stack, table);
 	}
 	return frozen_resume(frozen, stack->dm_name) | err;
