@@ -14,6 +14,7 @@ GRACE=5
 
 # Of them the second or the third hung.
 ROUNDS=3
+BOOST=/proc/sys/vm/watermark_boost_factor
 
 # short_of_memory STEP ARG...: bioctl, at that step
 short_of_memory() {
@@ -24,7 +25,8 @@ test_run() {
 	local dev i
 
 	# What is reserved shall not change by itself.
-	echo 0 >/proc/sys/vm/watermark_boost_factor
+	undo_with sh -c "echo $(<"$BOOST") >$BOOST"
+	echo 0 >"$BOOST"
 	hold_gate
 	dev=$(disk 0)
 	undo_with swapoff "$dev"
