@@ -71,7 +71,10 @@ struct blk_interposer_flush_bio {
 
 #define BLK_INTERPOSER_FLUSH_POOL	4
 
-/* In bi_cookie of a bio that waits to be started, above the partition number */
+/*
+ * In bi_cookie of a bio that waits to be started, above the partition number and
+ * below BLK_INTERPOSER_HELD
+ */
 #define BLK_INTERPOSER_FLUSH_OWN	BIT(8)
 #define BLK_INTERPOSER_FLUSH_COMPLETE	BIT(9)
 
@@ -242,7 +245,7 @@ static bool blk_interposer_flush_start(struct blk_interposer_disk *idisk,
 	flush->complete = bio->bi_cookie & BLK_INTERPOSER_FLUSH_COMPLETE;
 	flush->own = own;
 	flush->partno = partno;
-	bio->bi_cookie = BLK_QC_T_NONE;
+	WRITE_ONCE(bio->bi_cookie, BLK_QC_T_NONE);
 	flush->status = 0;
 	flush->took_error = false;
 	atomic_set(&flush->pending, 1);
@@ -352,13 +355,15 @@ void blk_interposer_flush(struct blk_interposer_disk *idisk, u8 partno, bool own
 
 	/*
 	 * The bio waits for other bios, in a context that is not the
-	 * submitter's: neither polling nor NOWAIT mean anything from here on.
+	 * submitter's: neither polling nor NOWAIT mean anything from here on. It
+	 * will be polled for nevertheless, see blk_interposer_is_held().
 	 */
 	bio_clear_polled(bio);
 	bio->bi_opf &= ~(REQ_PREFLUSH | REQ_NOWAIT);
-	/* Free as long as we have it: nobody polls. */
-	bio->bi_cookie = partno | (own ? BLK_INTERPOSER_FLUSH_OWN : 0) |
-			 (complete ? BLK_INTERPOSER_FLUSH_COMPLETE : 0);
+	WRITE_ONCE(bio->bi_cookie,
+		   BLK_INTERPOSER_HELD | partno |
+			   (own ? BLK_INTERPOSER_FLUSH_OWN : 0) |
+			   (complete ? BLK_INTERPOSER_FLUSH_COMPLETE : 0));
 	spin_lock_irqsave(&idisk->flush_lock, irqflags);
 	bio_list_add(&idisk->flush_new, bio);
 	mod_delayed_work(blk_interposer_wq, &idisk->flush_work, 0);

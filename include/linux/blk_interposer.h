@@ -114,6 +114,12 @@ static_assert(!offsetof(struct bpf_bio_kern, uctx));
 #define BIO_INTERPOSER_INDEX_MASK	((1U << BIO_INTERPOSER_INDEX_BITS) - 1)
 #define BIO_INTERPOSER_HOPS_MASK	(0xffffU & ~BIO_INTERPOSER_INDEX_MASK)
 
+/*
+ * In bi_cookie of a bio that waits for flushes, beside what is to be done with it.
+ * A bit of BLK_QC_T_NONE, and of no hardware queue's number.
+ */
+#define BLK_INTERPOSER_HELD		BIT(31)
+
 #ifdef CONFIG_BLK_INTERPOSER
 
 extern struct static_key_false_deferred blk_interposer_key;
@@ -186,6 +192,21 @@ static inline void blk_interposer_copy(struct bio *bio, struct bio *src)
 }
 
 /**
+ * blk_interposer_is_held - is a bio held back, and not to be polled for?
+ * @cookie: its bi_cookie, read once
+ *
+ * Its owner polls as soon as submit_bio() has returned; REQ_POLLED is nothing that
+ * bio_poll() looks at.
+ *
+ * Context: any.
+ * Return: true if it is.
+ */
+static __always_inline bool blk_interposer_is_held(blk_qc_t cookie)
+{
+	return cookie & BLK_INTERPOSER_HELD;
+}
+
+/**
  * blk_interposer_check_stack - may a disk stack on a block device?
  * @bdev: the device below
  * @disk: the disk above, already recorded as its holder: an attach that does
@@ -238,6 +259,11 @@ static __always_inline bool blk_interposer_endio(struct bio *bio)
 
 static __always_inline void blk_interposer_end_part(struct bio *bio)
 {
+}
+
+static __always_inline bool blk_interposer_is_held(blk_qc_t cookie)
+{
+	return false;
 }
 
 static inline void blk_interposer_copy(struct bio *bio, struct bio *src)

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="A write that a program completes without I/O is not written, but the flush it asked for is done, by DONE and on empty flushes."
-REQUIRES="cmd:jq"
+REQUIRES="cmd:jq cmd:fio"
 TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/flush.sh"
@@ -26,6 +26,24 @@ flush_verdict() {
 	expect_eq "$verdict: it counts as passed" "$(rule stats flush)" \
 		"pass=1/0 "
 	rule_detach flush
+}
+
+# Whoever writes polls as soon as it is submitted: for one that waits for flushes
+# there is nothing to poll.
+polled() {
+	local dev
+
+	dev=$(new_null_blk cache_size=4 submit_queues=2 poll_queues=1)
+	rule_attach polled "$dev" "op=write,verdict=done"
+	ok "polled writes with FUA are dropped" fio --name=polled \
+		"--filename=$dev" --rw=write --bs=4k --size=1M --iodepth=4 \
+		--number_ios=64 --ioengine=io_uring --hipri=1 --direct=1 \
+		--sync=dsync --output=/dev/null
+	expect_num "the program saw both flags" \
+		"$(rule_count polled "op=write .*flags=0x[8c]4[01] ")" -ge 64
+	expect_num "all were dropped" "$(stat_of polled "done" |
+		cut -d/ -f1)" -ge 64
+	rule_detach polled
 }
 
 test_run() {
@@ -58,4 +76,5 @@ test_run() {
 
 	flush_verdict remap "$dev" "$target"
 	flush_verdict redirect "$dev" "$target"
+	polled
 }
