@@ -453,6 +453,8 @@ int blk_interposer_check_place(struct bio *bio,
 			       struct block_device *to, blk_status_t *status);
 bool blk_interposer_dma_aligned(struct bio *bio, struct block_device *from,
 				struct block_device *to);
+bool blk_interposer_can_reach(struct bio *bio, struct block_device *from,
+			      struct block_device *to);
 bool blk_interposer_whole_blocks(struct bio *bio, struct block_device *from,
 				 struct block_device *to);
 

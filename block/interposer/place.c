@@ -10,6 +10,7 @@
  */
 #include <linux/blk-crypto.h>
 #include <linux/blk-integrity.h>
+#include <linux/memremap.h>
 #include "../blk.h"
 #include "../blk-crypto-internal.h"
 #include "interposer.h"
@@ -130,17 +131,25 @@ static int blk_interposer_check_tags(struct bio *bio, struct block_device *from,
 #ifdef CONFIG_BLK_INLINE_ENCRYPTION
 /*
  * The data unit number is in the bio and does not follow the sector. On its
- * own device the bio stays what it was; another one has to have the hardware:
- * its key was not made known to the fallback there (see
- * blk_crypto_start_using_key()), which also ends what it has read twice.
+ * own device the bio stays what it was. Another one has to have the hardware: the
+ * key was not made known to the fallback there (blk_crypto_start_using_key()),
+ * which also ends what it has read twice. It has to be the same hardware: the
+ * owner of the key has it evicted from its own devices only
+ * (blk_crypto_evict_key()), and a keyslot elsewhere would go on pointing to it.
  */
-static bool blk_interposer_can_encrypt(struct bio *bio, struct block_device *to)
+static bool blk_interposer_can_encrypt(struct bio *bio,
+				       struct block_device *from,
+				       struct block_device *to)
 {
-	return blk_crypto_config_supported_natively(to,
+	return bdev_get_queue(to)->crypto_profile ==
+		       bdev_get_queue(from)->crypto_profile &&
+	       blk_crypto_config_supported_natively(to,
 			&bio->bi_crypt_context->bc_key->crypto_cfg);
 }
 #else
-static bool blk_interposer_can_encrypt(struct bio *bio, struct block_device *to)
+static bool blk_interposer_can_encrypt(struct bio *bio,
+				       struct block_device *from,
+				       struct block_device *to)
 {
 	return true;
 }
@@ -195,7 +204,7 @@ int blk_interposer_check_place(struct bio *bio,
 	}
 	if (unlikely(bio_has_crypt_ctx(bio)) &&
 	    d->verdict == BPF_BIO_REDIRECT &&
-	    !blk_interposer_can_encrypt(bio, to))
+	    !blk_interposer_can_encrypt(bio, from, to))
 		return blk_interposer_no(BPF_BIO_REFUSED_OP, BLK_STS_NOTSUPP,
 					 status);
 	return -1;
@@ -223,6 +232,34 @@ bool blk_interposer_dma_aligned(struct bio *bio, struct block_device *from,
 		return true;
 	bio_for_each_bvec(bv, bio, iter)
 		if ((bv.bv_offset | bv.bv_len) & mask)
+			return false;
+	return true;
+}
+
+/**
+ * blk_interposer_can_reach - can a device get at the pages of a bio?
+ * @bio: the bio
+ * @from: device it was built for
+ * @to: device it shall go to
+ *
+ * Memory of a PCI device is mapped into a bio only for a queue that can do DMA
+ * between peers (blk_queue_pci_p2pdma() in bio_iov_iter_get_pages()).
+ *
+ * Context: any.
+ * Return: true if it can.
+ */
+bool blk_interposer_can_reach(struct bio *bio, struct block_device *from,
+			      struct block_device *to)
+{
+	struct bvec_iter iter;
+	struct bio_vec bv;
+
+	if (likely(!blk_queue_pci_p2pdma(bdev_get_queue(from)) ||
+		   blk_queue_pci_p2pdma(bdev_get_queue(to))) ||
+	    !bio_has_data(bio))
+		return true;
+	bio_for_each_bvec(bv, bio, iter)
+		if (is_pci_p2pdma_page(bv.bv_page))
 			return false;
 	return true;
 }

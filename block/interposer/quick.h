@@ -181,6 +181,9 @@ blk_interposer_quick_check(struct bio *bio, struct block_device *from,
 	    trace_blk_interposer_redirect_enabled() ||
 	    trace_block_bio_remap_enabled())
 		return false;
+	if (IS_ENABLED(CONFIG_PCI_P2PDMA) &&
+	    a->features & ~b->features & BLK_FEAT_PCI_P2PDMA)
+		return false;
 	if (unlikely(opf & (REQ_POLLED | REQ_NOWAIT)) &&
 	    (opf & REQ_POLLED || !(b->features & BLK_FEAT_NOWAIT)))
 		return false;

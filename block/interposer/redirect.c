@@ -70,6 +70,8 @@ static int blk_interposer_check_target(struct bio *bio,
 		return BPF_BIO_REFUSED_ALIGN;
 	}
 	*status = BLK_STS_NOTSUPP;
+	if (!blk_interposer_can_reach(bio, from, to))
+		return BPF_BIO_REFUSED_OP;
 	if (op_is_write(bio->bi_opf) && bio_has_data(bio) &&
 	    bdev_stable_writes(to) && !bdev_stable_writes(from))
 		return BPF_BIO_REFUSED_STABLE;
