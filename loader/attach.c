@@ -173,14 +173,13 @@ static void report(struct attachment *at, const struct attach_args *args)
 static int wait_and_detach(struct attachment *at,
 			   const struct attach_args *args)
 {
-	LIBBPF_OPTS(bpf_link_detach_opts, opts,
-		    .flags = args->place.barrier ? BPF_F_BLK_BARRIER : 0);
 	sigset_t signals;
 	int signal, err;
 
 	stop_signals(&signals);
 	sigwait(&signals, &signal);
-	err = bpf_link_detach_opts(bpf_link__fd(at->link), &opts);
+	err = link_detach(bpf_link__fd(at->link),
+			  args->place.barrier ? BPF_F_BLK_BARRIER : 0);
 	/* The device may have gone first. */
 	if (err && err != -ENOLINK)
 		return failed(.op = OP_DETACH, .what = at->policy.name,

@@ -181,6 +181,9 @@ char *pin_dir_of_link(const char *link_path);
 int pin_lock(void);
 int pin_make_dir(const char *dir);
 void pin_remove_dir(const char *dir);
+
+/* detach.c */
+int link_detach(int link, __u32 flags);
 void pin_forget_maps(const char *dir);
 struct pinned_link *pin_scan(void);
 void pin_free(struct pinned_link *pins);
@@ -297,7 +300,8 @@ dev_t device_disk(dev_t dev);
 bool device_is_above(dev_t dev, dev_t base);
 bool device_rests_on(dev_t dev, dev_t base);
 enum whereabouts file_place(const char *path, dev_t base);
-dev_t device_of_mount(struct libmnt_fs *fs);
+bool mount_is_above(struct libmnt_fs *fs, dev_t base);
+bool device_is_mounted(dev_t dev);
 
 /* freeze.c */
 
@@ -306,7 +310,6 @@ int freeze_device(dev_t dev, const char *device, struct frozen **frozen);
 int freeze_device_watched(dev_t dev, const char *device,
 			  void (*hangs)(void *arg), void *arg,
 			  struct frozen **frozen);
-bool device_has_mounts(dev_t dev, const char *device);
 int guard_only(const char *device, struct frozen **frozen);
 int frozen_flush(struct frozen *frozen, const char *device);
 int frozen_suspend(struct frozen *frozen, const char *name);

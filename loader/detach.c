@@ -2,6 +2,7 @@
 /* 'bioctl detach' */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "stack.h"
@@ -27,15 +28,30 @@ static int unpin(const struct entry *entry)
 	return 0;
 }
 
-static int detach_link(const struct entry *entry, __u32 flags)
+/* udev and lsblk have a lower device open for a moment: -EBUSY. */
+int link_detach(int link, __u32 flags)
 {
 	LIBBPF_OPTS(bpf_link_detach_opts, opts, .flags = flags);
+	const struct timespec pause = { .tv_nsec = 100000000 };
+	int err, tries;
+
+	for (tries = 0; tries < 50; tries++) {
+		err = bpf_link_detach_opts(link, &opts);
+		if (err != -EBUSY)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return err;
+}
+
+static int detach_link(const struct entry *entry, __u32 flags)
+{
 	int fd, err;
 
 	fd = bpf_link_get_fd_by_id(entry->link_id);
 	if (fd < 0)
 		return fd;
-	err = entry->defunct ? 0 : bpf_link_detach_opts(fd, &opts);
+	err = entry->defunct ? 0 : link_detach(fd, flags);
 	close(fd);
 	return err == -ENOLINK ? 0 : err;
 }
@@ -84,6 +100,12 @@ static int detach_entry(const struct chain *chain, const struct entry *entry,
 				  entry->prog_id, "program", entry->prog_name,
 				  "link_id", entry->link_id));
 	}
+	if (err == -EBUSY && entry->link_id)
+		return failed(.op = OP_DETACH, .what = entry_label(entry),
+			      .device = chain->device, .err = EBUSY,
+			      .cause = "something has its lower device open",
+			      .next = "see what is stacked there: lsblk; remove "
+				      "it, then try again");
 	if (err)
 		return failed(.op = OP_DETACH, .what = entry_label(entry),
 			      .device = chain->device, .err = -err);

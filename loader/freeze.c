@@ -45,6 +45,7 @@ struct frozen {
 	struct mount *mounts;
 	struct suspended *suspended; /* dm devices; shared with the guard */
 	char *dm; /* name of the device itself, if device mapper made it */
+	bool flushed; /* and it was suspended for a moment */
 	pid_t guard;
 	int tie; /* the guard thaws when it is closed */
 	bool *freezing; /* shared with the guard */
@@ -123,7 +124,7 @@ static int open_mounts(dev_t dev, const char *device, struct mount **list)
 			      .device = device, .err = errno);
 	for (int again = 0; again < 2; again++) {
 		while (!err && !mnt_table_next_fs(mounts, iter, &fs)) {
-			if (device_is_above(device_of_mount(fs), dev))
+			if (mount_is_above(fs, dev))
 				err = open_mount(fs, device, again, list);
 		}
 		mnt_reset_iter(iter, MNT_ITER_FORWARD);
@@ -396,18 +397,6 @@ int freeze_device_watched(dev_t dev, const char *device,
 	return freeze(dev, device, true, hangs, arg, frozen);
 }
 
-/* Is a filesystem there, which can be frozen? What fails is said when it is. */
-bool device_has_mounts(dev_t dev, const char *device)
-{
-	struct mount *mounts = NULL;
-
-	if (open_mounts(dev, device, &mounts))
-		return true;
-	for (struct mount *m = mounts; m; m = m->next)
-		close(m->fd);
-	return mounts;
-}
-
 /*
  * What the device, if it is one of device mapper, has taken in, has ended. It does
  * not stay suspended: a stack on its lower device could not be then.
@@ -428,6 +417,7 @@ int frozen_flush(struct frozen *frozen, const char *device)
 			      .cause = "somebody has suspended it",
 			      .next = "wait until it is resumed");
 	err = suspend(frozen, frozen->dm, false, dm_suspend);
+	frozen->flushed = !err;
 	return err ? err : resume_all(frozen);
 }
 
@@ -450,7 +440,7 @@ json_t *frozen_json(const struct frozen *frozen)
 	for (struct mount *m = frozen ? frozen->mounts : NULL; m; m = m->next)
 		json_array_append_new(mounts, json_string_or_null(m->path));
 	return json_pack("{s:o, s:b}", "mounts", mounts, "suspended",
-			 frozen && frozen->dm);
+			 frozen && frozen->flushed);
 }
 
 /* Also tells what has failed since the freeze. */

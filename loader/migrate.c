@@ -38,19 +38,20 @@ static bool is_target(dev_t dev, const struct migrate_args *args)
 	return !stat(args->target, &st) && st.st_rdev == dev;
 }
 
-static int source_failed(const struct stack *stack,
-			 const struct migrate_args *args)
-{
-	return failed(.op = OP_MIGRATE, .what = args->target,
-		      .device = stack->device, .cause = "the source has errors",
-		      .next = "see dmesg; bioctl migrate --cancel");
-}
-
-/* The source has it all. The lock is held. */
-static int target_failed(struct stack *stack, const struct migrate_args *args)
+/*
+ * One of the two has errors, and what comes now hangs in the mirror. The source is
+ * complete: what was acknowledged is there. The lock is held.
+ */
+static int give_up(struct stack *stack, const struct migrate_args *args,
+		   const struct progress *now)
 {
 	const struct stack_args remove = { .device = args->source,
 					   .name = MIGRATE_STACK };
+	bool source = now->health[0] != 'A';
+	const char *next = source ? "all I/O goes to it alone again: what it "
+				    "cannot read cannot be moved, see dmesg" :
+				    "all I/O goes to the source again: choose "
+				    "another target";
 	int err;
 
 	err = stack_rescue(stack);
@@ -58,11 +59,11 @@ static int target_failed(struct stack *stack, const struct migrate_args *args)
 		err = stack_remove_quietly(&remove);
 	return failed(.op = OP_MIGRATE, .what = args->target,
 		      .device = stack->device, .err = EIO,
-		      .cause = "the target has errors",
+		      .cause = source ? "the source has errors" :
+					"the target has errors",
 		      .next = err ? "the source is complete: bioctl migrate "
 				    "--cancel" :
-				    "all I/O goes to the source again: choose "
-				    "another target");
+				    next);
 }
 
 /* Is it still what this process has begun, or found? The lock is held. */
@@ -85,19 +86,18 @@ static int ended_by_others(const struct stack *stack,
 		      .next = "see 'bioctl stack list'; --cancel ends the rest");
 }
 
-static int mirror_failed(struct stack *stack, const struct progress *now,
-			 const struct migrate_args *args)
+/* It is not there any more, or not alive. */
+static int mirror_ended(struct stack *stack, const struct migrate_args *args)
 {
-	struct progress again;
+	struct progress now;
 	int lock, err;
 
-	if (now->health[0] != 'A')
-		return source_failed(stack, args);
 	lock = pin_lock();
 	if (lock < 0)
 		return BIOCTL_FAILED;
-	err = look_again(stack, args, &again) ? target_failed(stack, args) :
-						ended_by_others(stack, args);
+	err = look_again(stack, args, &now) && !mirror_is_alive(&now) ?
+		      give_up(stack, args, &now) :
+		      ended_by_others(stack, args);
 	close(lock);
 	return err;
 }
@@ -108,14 +108,8 @@ static int copy_regions(struct stack *stack, const struct migrate_args *args)
 	struct progress now;
 
 	for (;;) {
-		if (!mirror_read(stack, &now))
-			return failed(.op = OP_MIGRATE, .what = args->target,
-				      .device = stack->device,
-				      .cause = "the mirror is gone",
-				      .next = "see 'bioctl stack list'; "
-					      "--cancel ends the rest");
-		if (!mirror_is_alive(&now))
-			return mirror_failed(stack, &now, args);
+		if (!mirror_read(stack, &now) || !mirror_is_alive(&now))
+			return mirror_ended(stack, args);
 		mirror_show(&now, "");
 		if (now.done == now.total)
 			break;
@@ -154,10 +148,11 @@ static int check_target(const struct stack *stack,
 	if (gap)
 		return failed(.op = OP_MIGRATE, .what = args->target,
 			      .device = stack->device,
-			      .cause = strf("nothing is mounted on the device, "
-					    "and %s: what is held back there "
-					    "would not reach the target",
-					    gap),
+			      .cause = strf(
+				      "no filesystem has the device "
+				      "alone, and %s: what is held back there "
+				      "would not reach the target",
+				      gap),
 			      .next = "take that away for the moment, or add "
 				      "--force if nobody writes to it now");
 	if (!stat(args->target, &st) &&
@@ -218,21 +213,35 @@ static int say_moved(const struct stack *stack)
 	return BIOCTL_OK;
 }
 
-/* Nothing is written meanwhile. */
+/* Opened before all stands still: there may be no memory then. */
+static int target_fd = -1;
+
+/*
+ * Nothing is written meanwhile. What the kernel has copied may be in the target's
+ * cache, and nobody but us knows that it is not durable.
+ */
 static int check_copied(const struct stack *stack)
 {
 	struct stack copy = *stack;
 	struct progress now;
+	bool copied = mirror_read(&copy, &now) && mirror_is_alive(&now) &&
+		      now.done == now.total;
 
-	if (mirror_read(&copy, &now) && mirror_is_alive(&now) &&
-	    now.done == now.total)
+	if (copied && !fsync(target_fd))
 		return BIOCTL_OK;
+	if (copied)
+		return failed(.op = OP_MIGRATE, .what = device_name(now.target),
+			      .device = stack->device, .err = errno,
+			      .cause = "what was copied cannot be made durable "
+				       "there",
+			      .next = "bioctl migrate --cancel, then choose "
+				      "another target");
 	return failed(.op = OP_MIGRATE, .what = stack->dm_name,
 		      .device = stack->device,
 		      .cause = strf("the mirror is not complete any more: %s",
 				    copy.dm.status),
-		      .next = "see dmesg; the same command tries again, "
-			      "--cancel gives up");
+		      .next = "see dmesg; bioctl migrate --cancel, then choose "
+			      "another target");
 }
 
 /* What hangs in a mirror that failed would hang whoever freezes. */
@@ -241,19 +250,24 @@ static int finish_locked(struct stack *stack, const struct migrate_args *args)
 	struct progress now;
 	json_t *covered;
 	struct stat st;
+	int err;
 
 	if (!look_again(stack, args, &now) || stat(args->target, &st))
 		return ended_by_others(stack, args);
-	if (now.health[0] != 'A')
-		return source_failed(stack, args);
 	if (!mirror_is_alive(&now))
-		return target_failed(stack, args);
+		return give_up(stack, args, &now);
+	target_fd = open(args->target, O_RDONLY | O_CLOEXEC);
+	if (target_fd < 0)
+		return failed(.op = OP_MIGRATE, .what = args->target,
+			      .device = stack->device, .err = errno);
 	/* Device mapper goes on claiming it: nobody mounts it beside us. */
-	return stack_exchange(stack,
-			      strf("0 %llu linear %u:%u 0",
-				   device_sectors(stack->device),
-				   major(st.st_rdev), minor(st.st_rdev)),
-			      check_copied, &covered);
+	err = stack_exchange(stack,
+			     strf("0 %llu linear %u:%u 0",
+				  device_sectors(stack->device),
+				  major(st.st_rdev), minor(st.st_rdev)),
+			     check_copied, &covered);
+	close(target_fd);
+	return err;
 }
 
 static int finish(struct stack *stack, const struct migrate_args *args)
@@ -303,6 +317,8 @@ static int go_on(struct stack *stack, const struct migrate_args *args, int lock)
 	if (!err && args->verify) {
 		at_step("verifying");
 		err = migrate_verify(stack, args->target);
+		if (err == MIRROR_FAILED)
+			err = mirror_ended(stack, args);
 	}
 	at_step("copied");
 	if (!err)

@@ -31,4 +31,8 @@ unsigned int mirror_share(void);
 void mirror_set_share(unsigned int percent);
 void mirror_keep_rate(unsigned long long rate, unsigned long long done);
 
+/* migrate_verify.c; not reported is MIRROR_FAILED: the mirror is gone, or not alive. */
+#define MIRROR_FAILED (-1)
+int migrate_verify(struct stack *stack, const char *target);
+
 #endif /* BIOCTL_MIGRATE_H */

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "stack.h"
+#include "migrate.h"
 
 #define CHUNK (1 << 20) /* bytes that are compared at a time */
 #define BLOCK 4096
@@ -94,39 +94,55 @@ static int differs(const struct stack *stack, const struct pair *pair, off_t at)
 		      .next = "nothing was switched; bioctl migrate --cancel");
 }
 
-/* Of a mirror that has copied all: is it the same on both disks? */
-int migrate_verify(const struct stack *stack, const char *target)
+static int compare(struct stack *stack, struct pair *pair)
 {
-	struct pair pair = {
-		.paths = { device_name(stack->link_info.blk.lower), target },
-	};
 	off_t at = 0, end = (off_t)device_sectors(stack->device) * 512;
+	struct progress now;
 	size_t len, done;
 
-	for (int i = 0; i < 2; i++) {
-		pair.fds[i] =
-			open(pair.paths[i], O_RDONLY | O_DIRECT | O_CLOEXEC);
-		if (pair.fds[i] < 0 ||
-		    posix_memalign((void **)&pair.bufs[i], BLOCK, CHUNK))
-			return failed(.op = OP_MIGRATE, .what = pair.paths[i],
-				      .device = stack->device, .err = errno);
-	}
 	for (; at < end; at += done) {
 		len = end - at < CHUNK ? end - at : CHUNK;
 		if (!wait_unless_stopped(0))
-			return failed(.op = OP_MIGRATE, .what = target,
+			return failed(.op = OP_MIGRATE, .what = pair->paths[1],
 				      .device = stack->device, .err = EINTR,
 				      .cause = "bioctl was stopped; both disks "
 					       "get what is written",
 				      .next = "the same command goes on; "
 					      "--cancel ends it");
-		done = same(&pair, at, len);
+		done = same(pair, at, len);
+		/* Then writes hang there, until somebody takes it out. */
+		if (!mirror_read(stack, &now) || !mirror_is_alive(&now))
+			return MIRROR_FAILED;
 		if (done < len)
-			return differs(stack, &pair, at + done);
-	}
-	for (int i = 0; i < 2; i++) {
-		close(pair.fds[i]);
-		free(pair.bufs[i]);
+			return differs(stack, pair, at + done);
 	}
 	return BIOCTL_OK;
+}
+
+/* Of a mirror that has copied all: is it the same on both disks? */
+int migrate_verify(struct stack *stack, const char *target)
+{
+	struct pair pair = {
+		.paths = { device_name(stack->link_info.blk.lower), target },
+		.fds = { -1, -1 },
+	};
+	int err = BIOCTL_OK;
+
+	for (int i = 0; !err && i < 2; i++) {
+		pair.fds[i] =
+			open(pair.paths[i], O_RDONLY | O_DIRECT | O_CLOEXEC);
+		if (pair.fds[i] < 0 ||
+		    posix_memalign((void **)&pair.bufs[i], BLOCK, CHUNK))
+			err = failed(.op = OP_MIGRATE, .what = pair.paths[i],
+				     .device = stack->device, .err = errno);
+	}
+	if (!err)
+		err = compare(stack, &pair);
+	/* Whoever takes the mirror out wants nobody to have them open. */
+	for (int i = 0; i < 2; i++) {
+		if (pair.fds[i] >= 0)
+			close(pair.fds[i]);
+		free(pair.bufs[i]);
+	}
+	return err;
 }

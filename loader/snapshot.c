@@ -18,6 +18,9 @@
 #include "snapshot_cut.h"
 #include "stack.h"
 
+/* Sectors that are copied at a time */
+#define DEFAULT_CHUNK 16
+
 static char *snapshot_dm(const struct stack *stack, const char *name)
 {
 	return strf("%s-%s", stack->key, name);
@@ -36,9 +39,10 @@ static int prepare_origin(struct cut *cut, const char *device)
 	dev_t lower, dev;
 	int err;
 
+	/* With what somebody who was stopped has loaded it would keep nothing. */
 	if (stack->top && stack->dm.live &&
 	    strstr(stack->dm.targets, " snapshot-origin "))
-		return BIOCTL_OK;
+		return stack->dm.loaded ? dm_unload(stack->dm_name) : BIOCTL_OK;
 	/* It is being taken out, or somebody was stopped who did that. */
 	if (stack->top && stack->dm.live)
 		return failed(.op = OP_SNAPSHOT, .device = device,
@@ -47,6 +51,7 @@ static int prepare_origin(struct cut *cut, const char *device)
 			      .next = strf(
 				      "bioctl stack remove %s --name " SNAPSHOT_STACK,
 				      device));
+	stack_forget_defunct(stack);
 	if (stack_is_there(stack))
 		return failed(.op = OP_SNAPSHOT, .device = device,
 			      .cause = strf("its stack is %s",
@@ -104,10 +109,11 @@ static int prepare(struct cut *cut, const struct snapshot_args *args,
 	if (gap)
 		return failed(.op = OP_SNAPSHOT, .what = args->name,
 			      .device = cut->stack.device,
-			      .cause = strf("nothing is mounted on it, and %s: "
-					    "what is held back there would go "
-					    "past the snapshot",
-					    gap),
+			      .cause = strf(
+				      "no filesystem has it alone, and %s: "
+				      "what is held back there would go "
+				      "past the snapshot",
+				      gap),
 			      .next = "take that away for the moment, or add "
 				      "--force if nobody writes to it now");
 	err = prepare_origin(cut, args->devices[nr]);
@@ -366,9 +372,12 @@ static void parse_end(struct snapshot_args *args, struct argp_state *state)
 		argp_error(state, "DEVICE is missing");
 	else if (is_create && args->nr_stores != args->nr_devices)
 		argp_error(state, "as many --store as devices are needed");
-	else if (!is_create && (args->nr_stores || args->size || args->force))
+	else if (!is_create &&
+		 (args->nr_stores || args->size || args->chunk || args->force))
 		argp_error(state, "only create takes --store, --size, --chunk "
 				  "and --force");
+	if (!args->chunk)
+		args->chunk = DEFAULT_CHUNK;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -378,7 +387,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		args->name = "snap";
-		args->chunk = 16;
 		return 0;
 	case KEY_STORE:
 		/* A file keeps its name, a device has a short one, too. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "snapshot.h"
 #include "stack.h"
 
 static const char *const meanings[][2] = {
@@ -66,9 +67,20 @@ static void status_print(const json_t *result)
 	}
 }
 
+/* Of the device that is named, or all */
 static int list(const struct stack_args *args)
 {
-	emit(json_pack("{s:o}", "stacks", stack_list_json()),
+	json_t *all = stack_list_json(), *stack;
+	size_t i = 0;
+
+	while (args->device && (stack = json_array_get(all, i))) {
+		if (same_file(json_text(stack, "device", ""),
+			      device_path(args->device)))
+			i++;
+		else
+			json_array_remove(all, i);
+	}
+	emit(json_pack("{s:o}", "stacks", all),
 	     args->device ? status_print : list_print);
 	return BIOCTL_OK;
 }
@@ -97,8 +109,11 @@ static int repair(const struct stack_args *args)
 	if (err)
 		return err;
 	if (stack_moved_to(&stack) ||
-	    (!strcmp(stack_state(&stack), "inserted") && !stack.dm.suspended))
-		return status(args);
+	    (!strcmp(stack_state(&stack), "inserted") && !stack.dm.suspended)) {
+		/* Whoever resumes it would put in what somebody has loaded. */
+		err = stack.dm.loaded ? dm_unload(stack.dm_name) : BIOCTL_OK;
+		return err ? err : status(args);
+	}
 	return stack_remove(args);
 }
 
@@ -249,7 +264,7 @@ static const struct argp argp = {
 		    "remove DEVICE\n"
 		    "repair DEVICE\n"
 		    "status DEVICE\n"
-		    "list",
+		    "list [DEVICE]",
 	.doc = "Slip any stacking driver in below a device that is in use, and "
 	       "take it out again. What is mounted on the device is frozen for "
 	       "the moment of the change.",

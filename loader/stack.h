@@ -58,6 +58,7 @@ char *stack_uuid(const struct stack *stack);
 /* The same, and that there is none is an error. */
 int stack_find_there(struct stack *stack, const char *device, const char *name);
 bool stack_is_there(const struct stack *stack);
+void stack_forget_defunct(struct stack *stack);
 dev_t stack_moved_to(const struct stack *stack);
 bool stack_passes_on(const struct stack *stack);
 int stack_keep(const char *device, const char *name, __u32 link, enum op op);
@@ -78,7 +79,7 @@ void at_step(const char *step);
 int stack_barrier(const struct stack *stack);
 int stack_set_top(const struct stack *stack, const char *top);
 int stack_switch_top(const struct stack *stack, const char *top,
-		     json_t **covered);
+		     int (*check)(const struct stack *stack), json_t **covered);
 char *stack_pass_table(const struct stack *stack);
 int stack_put_in_use(const struct stack *stack, json_t **covered);
 int stack_exchange(const struct stack *stack, const char *table,
@@ -88,6 +89,7 @@ int stack_rescue(struct stack *stack);
 /* stack_cache.c */
 bool stack_has_cache(const struct stack *stack);
 int stack_check_clean(const struct stack *stack);
+int stack_check_others(const struct stack *stack);
 int stack_write_back(const struct stack *stack, const char *message);
 
 /* stack_change.c */
@@ -100,8 +102,5 @@ int stack_take_off(struct stack *stack);
 
 /* migrate_mirror.c */
 bool stack_mirror_failed(const struct stack *stack);
-
-/* migrate_verify.c */
-int migrate_verify(const struct stack *stack, const char *target);
 
 #endif /* BIOCTL_STACK_H */

@@ -59,6 +59,16 @@ bool stack_has_cache(const struct stack *stack)
 	       strstr(stack->dm.targets, " writecache ");
 }
 
+static int refuse_unwritten(const struct stack *stack, char *cause)
+{
+	return failed(.op = OP_STACK, .what = stack->name,
+		      .device = stack->device, .cause = cause,
+		      .next = "load its table with mode writethrough and policy "
+			      "cleaner, wait until 'dmsetup status' has 0 dirty "
+			      "blocks, then try again; --force gives up what "
+			      "is only there");
+}
+
 int stack_check_clean(const struct stack *stack)
 {
 	struct dm_state now;
@@ -73,14 +83,7 @@ int stack_check_clean(const struct stack *stack)
 		return err;
 	cause = *now.status ? all_unwritten(now.status, now.suspended) :
 			      strf("its status cannot be read");
-	if (!cause)
-		return BIOCTL_OK;
-	return failed(.op = OP_STACK, .what = stack->name,
-		      .device = stack->device, .cause = cause,
-		      .next = "load its table with mode writethrough and policy "
-			      "cleaner, wait until 'dmsetup status' has 0 dirty "
-			      "blocks, then try again; --force gives up what "
-			      "is only there");
+	return cause ? refuse_unwritten(stack, cause) : BIOCTL_OK;
 }
 
 /*
@@ -99,6 +102,40 @@ int stack_write_back(const struct stack *stack, const char *message)
 		sscanf(line, "%llu %*u writecache %n", &start, &at);
 		if (at)
 			err = dm_message(stack->dm_name, start, message);
+	}
+	return err;
+}
+
+/**
+ * stack_check_others - what did others stack on the lower device that is not clean?
+ * @stack: whose device does not get anything new at the moment
+ *
+ * A dm-writecache writes back what it has.
+ */
+int stack_check_others(const struct stack *stack)
+{
+	dev_t lower = stack->link_info.blk.lower;
+	char **names = dm_names("");
+	int err = BIOCTL_OK;
+
+	for (; !err && *names; names++) {
+		struct stack other = *stack;
+		char *cause;
+
+		other.dm_name = *names;
+		err = dm_find(*names, &other.dm);
+		if (err || !stack_has_cache(&other) ||
+		    !device_rests_on(other.dm.dev, lower))
+			continue;
+		err = stack_write_back(&other, "flush");
+		if (!err)
+			err = dm_find(*names, &other.dm);
+		if (err)
+			break;
+		cause = all_unwritten(other.dm.status, true);
+		if (cause)
+			err = refuse_unwritten(stack,
+					       strf("%s: %s", *names, cause));
 	}
 	return err;
 }

@@ -109,8 +109,12 @@ static void inserted_print(const json_t *result)
 	else if (!i && json_is_true(json_object_get(result, "gap")))
 		puts("  nothing is mounted there: what was not in the device's "
 		     "queue yet may have gone the other way");
+	if (json_text(result, "kept", NULL))
+		printf("  %s is still on its lower device: take it apart, then "
+		       "'bioctl stack remove' again\n",
+		       json_text(result, "kept", NULL));
 	if (json_text(result, "held_back", NULL))
-		printf("  nothing is mounted on it, and %s: what was held back "
+		printf("  no filesystem has it alone, and %s: what was held back "
 		       "there may have gone past it\n",
 		       json_text(result, "held_back", NULL));
 }
@@ -156,26 +160,11 @@ static int use_existing(struct stack *stack, const char *device, bool force,
 
 	err = stack_check_top(stack, top, force);
 	if (!err)
-		err = stack_switch_top(stack, top, covered);
+		err = stack_switch_top(stack, top, NULL, covered);
 	if (err && stack->map >= 0)
-		stack_switch_top(stack, NULL, &again);
+		stack_switch_top(stack, NULL, NULL, &again);
 	at_step("inserted");
 	stack_look(stack, stack->key, stack->name);
-	return err;
-}
-
-/* udev and lsblk have devices open for a moment. */
-static int detach(int link)
-{
-	const struct timespec pause = { .tv_nsec = 100000000 };
-	int err, tries;
-
-	for (tries = 0; tries < 50; tries++) {
-		err = bpf_link_detach(link);
-		if (err != -EBUSY)
-			break;
-		nanosleep(&pause, NULL);
-	}
 	return err;
 }
 
@@ -185,7 +174,7 @@ int stack_take_off(struct stack *stack)
 
 	if (stack->link >= 0 &&
 	    !(stack->link_info.blk.flags & BPF_BLK_LINK_DEFUNCT))
-		err = detach(stack->link);
+		err = link_detach(stack->link, 0);
 	if (err && err != -ENOLINK)
 		return failed(.op = OP_STACK, .what = stack->name,
 			      .device = stack->device, .err = -err);
@@ -241,6 +230,7 @@ static int put_in(const struct stack_args *args, struct stack *stack,
 		return use_existing(stack, args->existing, args->force,
 				    covered);
 	}
+	stack_forget_defunct(stack);
 	if (stack_is_there(stack))
 		return failed(.op = OP_STACK, .what = name,
 			      .device = stack->device, .err = EEXIST);
@@ -279,15 +269,19 @@ int stack_insert(const struct stack_args *args)
 	return err;
 }
 
-/* @gap: bios may have gone either way for a moment */
+/*
+ * @gap: bios may have gone either way for a moment; @kept: what others stacked on
+ * the lower device, so that it is still there; or NULL
+ */
 static int take_away(const struct stack_args *args, char **device,
-		     json_t **covered, bool *gap)
+		     json_t **covered, bool *gap, char **kept)
 {
 	const char *name = args->name ? args->name : STACK_POLICY;
 	struct stack stack;
 	int err;
 
 	*covered = NULL;
+	*kept = NULL;
 	*gap = false;
 	err = stack_find_there(&stack, args->device, name);
 	if (err)
@@ -330,8 +324,18 @@ static int take_away(const struct stack_args *args, char **device,
 			err = stack_barrier(&stack);
 		at_step("switched-out");
 	} else {
-		err = stack_switch_top(&stack, NULL, covered);
+		dev_t top = stack.top;
+
+		err = stack_switch_top(&stack, NULL,
+				       args->force ? NULL : stack_check_others,
+				       covered);
 		*gap = true;
+		/* Its maker takes it apart before the lower device can go. */
+		if (!err && device_rests_on(top, stack.link_info.blk.lower)) {
+			*kept = device_name(top);
+			at_step("removed");
+			return BIOCTL_OK;
+		}
 	}
 	if (!err && stack.dm.exists)
 		err = dm_remove(stack.dm_name, PATIENCE);
@@ -343,27 +347,28 @@ static int take_away(const struct stack_args *args, char **device,
 
 int stack_remove_quietly(const struct stack_args *args)
 {
+	char *device, *kept;
 	json_t *covered;
-	char *device;
 	bool gap;
 
-	return take_away(args, &device, &covered, &gap);
+	return take_away(args, &device, &covered, &gap, &kept);
 }
 
 int stack_remove(const struct stack_args *args)
 {
+	char *device, *kept;
 	json_t *covered;
 	bool gap;
-	char *device;
 	int err;
 
-	err = take_away(args, &device, &covered, &gap);
+	err = take_away(args, &device, &covered, &gap, &kept);
 	if (err)
 		return err;
-	emit(json_pack("{s:o, s:s, s:o, s:b}", "device",
+	emit(json_pack("{s:o, s:s, s:o, s:b, s:o}", "device",
 		       json_string_or_null(device), "name",
 		       args->name ? args->name : STACK_POLICY, "covered",
-		       covered ? covered : json_null(), "gap", gap),
+		       covered ? covered : json_null(), "gap", gap, "kept",
+		       json_string_or_null(kept)),
 	     inserted_print);
 	return BIOCTL_OK;
 }

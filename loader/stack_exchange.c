@@ -72,10 +72,11 @@ int stack_set_top(const struct stack *stack, const char *top)
 
 /*
  * One change of the map, with nothing on its way. The device is flushed after it:
- * what had met the policy before is in the device by now.
+ * what had met the policy before is in the device by now. @check: as for
+ * stack_exchange()
  */
 int stack_switch_top(const struct stack *stack, const char *top,
-		     json_t **covered)
+		     int (*check)(const struct stack *stack), json_t **covered)
 {
 	struct frozen *frozen;
 	int err;
@@ -83,14 +84,16 @@ int stack_switch_top(const struct stack *stack, const char *top,
 	err = freeze_device(stack->dev, stack->device, &frozen);
 	if (err)
 		return err;
-	*covered = frozen_json(frozen);
 	at_step(top ? "frozen" : "frozen-out");
-	err = stack_set_top(stack, top);
+	err = check ? check(stack) : BIOCTL_OK;
+	if (!err)
+		err = stack_set_top(stack, top);
 	at_step(top ? "switched" : "switched-out");
 	if (!err)
 		err = stack_barrier(stack);
 	if (!err)
 		err = frozen_flush(frozen, stack->device);
+	*covered = frozen_json(frozen);
 	return thaw_filesystems(frozen, stack->device) | err;
 }
 
@@ -133,7 +136,6 @@ int stack_put_in_use(const struct stack *stack, json_t **covered)
 	err = freeze_device(stack->dev, stack->device, &frozen);
 	if (err)
 		return err;
-	*covered = frozen_json(frozen);
 	at_step("frozen");
 	err = frozen_flush(frozen, stack->device);
 	if (!err) {
@@ -142,6 +144,7 @@ int stack_put_in_use(const struct stack *stack, json_t **covered)
 			fall_back(stack, frozen);
 	}
 	at_step("swapped");
+	*covered = frozen_json(frozen);
 	return thaw_filesystems(frozen, stack->device) | err;
 }
 
@@ -224,12 +227,12 @@ int stack_exchange(const struct stack *stack, const char *table,
 					    &frozen);
 	if (err)
 		return err;
-	*covered = frozen_json(frozen);
 	at_step("frozen-out");
 	err = check ? stack_write_back(stack, "flush_on_suspend") : BIOCTL_OK;
 	if (!err)
 		err = exchange_suspended(stack, frozen, table, check);
 	at_step("swapped-out");
+	*covered = frozen_json(frozen);
 	return thaw_filesystems(frozen, stack->device) | err;
 }
 

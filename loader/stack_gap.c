@@ -62,7 +62,7 @@ static char *limited_by(const char *number)
 {
 	disk_number = (char *)number;
 	limiting_group = NULL;
-	nftw(CGROUPS, look_at, 32, FTW_PHYS | FTW_MOUNT);
+	nftw(CGROUPS, look_at, 32, FTW_PHYS);
 	return limiting_group;
 }
 
@@ -88,7 +88,10 @@ static bool is_stacked(const char *number)
  * stack_gap - why something may go past a stack that is put in now
  * @stack: the stack
  *
- * Return: the reason, to be said behind "nothing is mounted on it, and"; NULL if
+ * A filesystem on the very device has it alone, and is frozen. One on a part of it,
+ * or on what is stacked on it, may not be the only one that writes there.
+ *
+ * Return: the reason, to be said behind "no filesystem has it alone, and"; NULL if
  * nothing may.
  */
 char *stack_gap(const struct stack *stack)
@@ -96,7 +99,7 @@ char *stack_gap(const struct stack *stack)
 	dev_t disk = device_disk(stack->dev);
 	char *number = strf("%u:%u", major(disk), minor(disk)), *group;
 
-	if (device_has_mounts(stack->dev, stack->device))
+	if (device_is_mounted(stack->dev))
 		return NULL;
 	group = limited_by(number);
 	if (group)

@@ -55,9 +55,34 @@ static void look_at_dm(struct stack *stack)
 
 	if (dm_find(stack->dm_name, &stack->dm))
 		return;
+	/* Somebody else's, which has our name */
 	if (stack->dm.exists && strcmp(stack->dm.uuid, uuid))
-		stack->dm.exists = false;
+		stack->dm = (struct dm_state){ .targets = "", .status = "" };
 	free(uuid);
+}
+
+static bool is_defunct(const struct stack *stack)
+{
+	return stack->link >= 0 &&
+	       stack->link_info.blk.flags & BPF_BLK_LINK_DEFUNCT;
+}
+
+/**
+ * stack_forget_defunct - what is left of a stack whose device, or link, is gone
+ * @stack: the stack
+ *
+ * Only pins, which nobody misses: a device that came back under its name can be
+ * given a new one.
+ */
+void stack_forget_defunct(struct stack *stack)
+{
+	if (!is_defunct(stack) || stack->dm.exists)
+		return;
+	close(stack->link);
+	if (stack->map >= 0)
+		close(stack->map);
+	pin_remove_dir(stack->dir);
+	stack_look(stack, stack->key, stack->name);
 }
 
 /* What there is of the stack of that name; ->device may be set later. */
@@ -106,11 +131,18 @@ bool stack_is_there(const struct stack *stack)
 	       (stack->dir && !access(stack->dir, F_OK));
 }
 
+/* Or a program that is attached there for something else */
+static bool is_stack(const struct stack *stack)
+{
+	return stack->dm.exists || stack->link < 0 || is_defunct(stack) ||
+	       stack->link_info.blk.lower;
+}
+
 int stack_find_there(struct stack *stack, const char *device, const char *name)
 {
 	int err = stack_find(stack, device, name);
 
-	if (err || stack_is_there(stack))
+	if (err || (stack_is_there(stack) && is_stack(stack)))
 		return err;
 	return failed(.op = OP_STACK, .what = name, .device = stack->device,
 		      .err = ENOENT);
@@ -148,11 +180,6 @@ bool stack_passes_on(const struct stack *stack)
 {
 	return stack->link >= 0 &&
 	       linear_to(stack) == stack->link_info.blk.lower;
-}
-
-static bool is_in_use(const struct stack *stack)
-{
-	return stack->top && stack->dm.live && stack->top == stack->dm.dev;
 }
 
 /**
@@ -196,7 +223,7 @@ int stack_keep(const char *device, const char *name, __u32 link, enum op op)
 				      "stack remove %s --name %s --force' "
 				      "goes back to what there was before",
 				      device, name));
-	if (is_in_use(&stack))
+	if (stack.top)
 		return failed(.op = op, .what = name, .device = device,
 			      .cause = "it belongs to a stack that is in use",
 			      .next = strf("bioctl stack remove %s --name %s",
@@ -214,8 +241,7 @@ int stack_keep(const char *device, const char *name, __u32 link, enum op op)
  */
 const char *stack_state(const struct stack *stack)
 {
-	if (stack->link >= 0 &&
-	    stack->link_info.blk.flags & BPF_BLK_LINK_DEFUNCT)
+	if (is_defunct(stack))
 		return "defunct";
 	if (stack->link < 0 || stack->map < 0)
 		return "incomplete";
@@ -268,8 +294,8 @@ static void add_stack(json_t *list, const char *key, const char *name)
 	struct stack stack = {};
 
 	stack_look(&stack, key, name);
-	if (stack.dm.exists || stack.top ||
-	    (stack.link >= 0 && stack.link_info.blk.lower))
+	if (stack.dm.exists ||
+	    (stack.link < 0 ? stack.top : stack.link_info.blk.lower))
 		json_array_append_new(list, stack_json(&stack));
 	close(stack.link);
 	close(stack.map);

@@ -176,16 +176,29 @@ static int check_file(int fd, const char *store, bool force)
 static int open_file(const char *store, unsigned long long megabytes,
 		     bool force)
 {
-	bool made = access(store, F_OK);
+	off_t wanted = megabytes << 20;
+	struct stat st;
 	int fd;
 
 	fd = open(store, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || (made && ftruncate(fd, megabytes << 20))) {
+	if (fd >= 0)
+		fd = check_file(fd, store, force);
+	else
 		failed(.op = OP_STORE, .what = store, .err = errno);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) || (st.st_size < wanted && ftruncate(fd, wanted))) {
+		failed(.op = OP_STORE, .what = store, .err = errno);
+		close(fd);
 		return -1;
 	}
-	fd = check_file(fd, store, force);
-	return fd < 0 ? fd : clear_head(fd, store);
+	/* One that is larger stays so. */
+	if (st.st_size < HEAD && !wanted) {
+		close(fd);
+		return refuse(store, "there is no room in it",
+			      "add --size to make it larger");
+	}
+	return clear_head(fd, store);
 }
 
 /* Where it is, or will be made */

@@ -119,7 +119,7 @@ bool device_rests_on(dev_t dev, dev_t base)
  * The device of a mounted filesystem: its own number, or for one that makes
  * one up (btrfs) that of the node that was mounted. 0 if there is none.
  */
-dev_t device_of_mount(struct libmnt_fs *fs)
+static dev_t device_of_mount(struct libmnt_fs *fs)
 {
 	const char *source = mnt_fs_get_srcpath(fs);
 	dev_t dev = mnt_fs_get_devno(fs);
@@ -133,21 +133,54 @@ dev_t device_of_mount(struct libmnt_fs *fs)
 }
 
 /* All devices of a btrfs that has @dev */
-static bool btrfs_rests_on(dev_t dev, dev_t base)
+static bool btrfs_rests_on(dev_t dev, dev_t base, int ways)
 {
 	DIR *all = opendir("/sys/fs/btrfs");
 	struct dirent *entry;
-	bool found = device_rests_on(dev, base);
+	bool found = rests_on(dev, base, ways);
 
 	while (all && !found && (entry = readdir(all))) {
 		char *dir = strf("/sys/fs/btrfs/%s/devices", entry->d_name);
 
 		if (one_rests_on(dir, dev, OVER_DEVICES))
-			found = one_rests_on(dir, base,
-					     OVER_DEVICES | OVER_FILES);
+			found = one_rests_on(dir, base, ways);
 	}
 	if (all)
 		closedir(all);
+	return found;
+}
+
+static bool mount_rests_on(struct libmnt_fs *fs, dev_t base, int ways)
+{
+	dev_t dev = device_of_mount(fs);
+
+	if (!dev)
+		return false;
+	return !strcmp(mnt_fs_get_fstype(fs), "btrfs") ?
+		       btrfs_rests_on(dev, base, ways) :
+		       rests_on(dev, base, ways);
+}
+
+/* Is one of its devices @base, a part of it, or stacked on it? */
+bool mount_is_above(struct libmnt_fs *fs, dev_t base)
+{
+	return mount_rests_on(fs, base, OVER_DEVICES);
+}
+
+/* Is @dev itself what a filesystem is on? */
+bool device_is_mounted(dev_t dev)
+{
+	struct libmnt_table *mounts =
+		mnt_new_table_from_file("/proc/self/mountinfo");
+	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs;
+	bool found = false;
+
+	while (mounts && iter && !found &&
+	       !mnt_table_next_fs(mounts, iter, &fs))
+		found = device_of_mount(fs) == dev;
+	mnt_free_iter(iter);
+	mnt_unref_table(mounts);
 	return found;
 }
 
@@ -165,16 +198,12 @@ static bool has_no_device(const char *type)
 
 static enum whereabouts place_of(struct libmnt_fs *fs, dev_t base)
 {
-	dev_t dev = device_of_mount(fs);
-	bool found;
-
-	if (!dev)
+	if (!device_of_mount(fs))
 		return has_no_device(mnt_fs_get_fstype(fs)) ? PLACE_ELSEWHERE :
 							      PLACE_UNKNOWN;
-	found = !strcmp(mnt_fs_get_fstype(fs), "btrfs") ?
-			btrfs_rests_on(dev, base) :
-			device_rests_on(dev, base);
-	return found ? PLACE_ON_IT : PLACE_ELSEWHERE;
+	return mount_rests_on(fs, base, OVER_DEVICES | OVER_FILES) ?
+		       PLACE_ON_IT :
+		       PLACE_ELSEWHERE;
 }
 
 /* Is the file at @path, whose st_dev may be made up, on @base? */

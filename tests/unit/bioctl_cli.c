@@ -134,6 +134,29 @@ static void wrong_usage(void **state)
 	wrong("bioctl test p --length 0", "only a flush has no sectors");
 	wrong("bioctl test p --op flush --length 1", "flush has no sectors");
 	wrong("bioctl help bogus", "no verb 'bogus'");
+	wrong("bioctl stack", "one of insert, remove");
+	wrong("bioctl stack push vda", "'push' is none of insert");
+	wrong("bioctl stack insert", "DEVICE is missing");
+	wrong("bioctl stack insert vda", "one of --table and --device");
+	wrong("bioctl stack insert vda --table t --device d",
+	      "one of --table and --device");
+	wrong("bioctl stack remove vda --table t", "only insert takes");
+	wrong("bioctl stack remove vda vdb", "'vdb' is too much");
+	wrong("bioctl snapshot", "one of create, list");
+	wrong("bioctl snapshot make vda", "'make' is none of create");
+	wrong("bioctl snapshot create", "DEVICE is missing");
+	wrong("bioctl snapshot create a b --store x", "as many --store");
+	wrong("bioctl snapshot create a --store x --size 0",
+	      "no number of MiB");
+	wrong("bioctl snapshot create a --store x --chunk 12", "power of two");
+	wrong("bioctl snapshot create a --store x --name a.b", "dots or slash");
+	wrong("bioctl snapshot remove a --store x", "only create takes");
+	wrong("bioctl snapshot remove a --chunk 16", "only create takes");
+	wrong("bioctl migrate", "SOURCE is missing");
+	wrong("bioctl migrate a", "one of TARGET and --cancel");
+	wrong("bioctl migrate a b --cancel", "one of TARGET and --cancel");
+	wrong("bioctl migrate a b c", "'c' is too much");
+	wrong("bioctl migrate a b --rate 0", "no number of MiB");
 }
 
 static void beginnings_of_verbs(void **state)
