@@ -62,6 +62,17 @@ stack_says() {
 	query ".stacks[0]$1" stack status "$2"
 }
 
+# listed DEVICE [NAME]: the state that the list of all stacks has for it
+listed() {
+	query ".stacks[] | select(.device == \"$1\" and .name == \"${2:-stack}\") | .state" \
+		stack list
+}
+
+# covers NAME FILTER COMMAND...: what stood still for a change of 'bioctl stack'
+covers() {
+	expect_eq "$1" "$(bioctl -j "${@:3}" | jq -c ".covered | $2")" true
+}
+
 # Of all bioctl has: nothing is left of a stack.
 expect_no_stack() {
 	local dev=$2
@@ -71,8 +82,13 @@ expect_no_stack() {
 		"$(find /sys/fs/bpf/bioctl -name link 2>/dev/null | wc -l)" 0
 	expect_fail "$1: no lower device" test -e \
 		"/sys/block/$(basename "$(lower_of "$dev")")"
-	expect_fail "$1: no dm device" sh -c \
-		"dmsetup ls | grep -q -- '-stack'"
+	expect_eq "$1: no dm device" \
+		"$(dmsetup info -c --noheadings -o uuid,name | grep ^BIOCTL)" ""
+}
+
+# zero_head DEVICE: what has its superblock there begins anew
+zero_head() {
+	must dd if=/dev/zero of="$1" bs=1M count=1 oflag=direct status=none
 }
 
 # in_no_cgroup COMMAND...: what it writes goes the short way, see
@@ -86,51 +102,8 @@ is_written() {
 	[ "$(awk '{ print $5 }' "$(sys_dir "$1")/stat")" -ge "$2" ]
 }
 
-# through NAME TABLE: in and out of DEV once, with what is written meanwhile
-through() {
-	local name=$1 top
-
-	if ! ok "$name: insert" insert "$DEV" --table "$2"; then
-		return 0
-	fi
-	top=$(stack_says .top "$DEV")
-	expect_within "$name: writes go through it" 60 is_written "$top" 20
-	ok "$name: remove" bioctl stack remove "$DEV"
-	ok "$name: fio runs" load_runs
-}
-
-# below_fs NAME FS DEVICE COMMAND...: what happens to DEVICE while fio writes and
-# syncs on a filesystem there, verifies what it wrote, and the filesystem stays clean
-below_fs() {
-	local name=$1 fs=$2 dev=$3 dir
-
-	must make_fs "$fs" "$dev"
-	dir=$(new_mount "$dev")
-	start_load "$dir/file" 300 --fsync=8 --size=8M
-	must wait_for 30 test -s "$dir/file"
-	"${@:4}"
-	expect_verified_now "$name: fio verifies"
-	must umount "$dir"
-	ok "$name: the filesystem is clean" check_fs "$fs" "$dev"
-}
-
-# through_dm NAME TWO THREE: DEV with one target of device mapper after the other;
-# TWO is a disk as large, THREE another one
-through_dm() {
-	local name=$1 two=$2 three=$3 size
-
-	size=$(blockdev --getsz "$DEV")
-	through "$name, linear" "linear @lower 0"
-	through "$name, two-parts" "0 4096 linear @lower 0"$'\n'"4096 $((size - 4096)) linear @lower 4096"
-	through "$name, flakey" "flakey @lower 0 60 0"
-	through "$name, delay" "delay @lower 0 5"
-	through "$name, dust" "dust @lower 0 512"
-	through "$name, log-writes" "log-writes @lower $three"
-	must dd if=/dev/zero of="$three" bs=4k count=1 oflag=direct status=none
-	through "$name, era" "era $three @lower 4096"
-	must dd if=/dev/zero of="$three" bs=1M count=1 oflag=direct status=none
-	through "$name, writecache" "writecache s @lower $three 512 0"
-	through "$name, mirror" "mirror core 2 1024 nosync 2 @lower 0 $two 0"
+is_stopped() {
+	grep -q '^State:.T' "/proc/$1/status" 2>/dev/null
 }
 
 # killed_at STEP ARG...: bioctl, at that step

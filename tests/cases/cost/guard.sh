@@ -19,9 +19,29 @@ rows() {
 	row_of split split
 	row_of split-apart split_apart
 	row_lower
+	row_stacked dm-linear "linear DISK 0"
 	row_inserted inserted-dm-linear "linear @lower 0"
 	# By its index, not range by range
 	row_of_policy protect-1000 protect --set "ranges=$(ranges 1000)"
+}
+
+# figure NAME OP
+figure() {
+	awk -v n="$1" -v o="$2" '$1 == "row:" && $2 == n && $4 == o {
+		printf "%d\n", $6 + 0.5 }' "$TMP/rows"
+}
+
+# What was promised, whatever the baseline says
+bounds() {
+	local op
+
+	for op in read write; do
+		expect_num "a lower device, $op" \
+			$(($(figure lower "$op") - $(figure bare "$op"))) -le 60
+		expect_num "a stack that is inserted, $op" \
+			$(($(figure inserted-dm-linear "$op") - \
+				$(figure dm-linear "$op"))) -le 350
+	done
 }
 
 test_run() {
@@ -31,6 +51,7 @@ test_run() {
 	cat "$TMP/rows"
 	ok "nothing has grown by more than 3 %" "$BLKI_ROOT/bench/report" \
 		--guard "$BLKI_ROOT/bench/baseline" "$TMP/rows"
+	bounds
 	sed '/^row: pass-1 /s/[0-9.]* \([0-9.]*\)$/99999 \1/' \
 		"$TMP/rows" >"$TMP/worse"
 	expect_fail "and it would be seen" "$BLKI_ROOT/bench/report" \

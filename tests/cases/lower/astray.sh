@@ -38,12 +38,34 @@ elsewhere() {
 		"$top" --force
 	must bioctl stack remove "$DEV"
 	must wait_for 20 remove_dm elsewhere
+	# Of a name that bioctl itself would choose
 	lower=$(new_lower "$DEV")
-	top=$(new_dm there "0 $size linear $lower 0")
+	top=$(new_dm "${DEV##*/}-stack" "0 2048 linear $lower 0"$'\n'"2048 $((size - 2048)) linear $lower 2048")
 	ok "on the lower device" bioctl stack insert "$DEV" --device "$top"
-	must bioctl target del "$DEV" stack 0
-	must wait_for 20 remove_dm there
-	must bioctl stack remove "$DEV"
+	expect_refused "in use: detached" null "in use" detach "$DEV" stack
+	expect_refused "in use: replaced" null "in use" replace "$DEV" stack \
+		count
+	expect_refused "in use: its target deleted" null "in use" \
+		target del "$DEV" stack 0
+	expect_output "not used any more: who has to go first" \
+		"is still on its lower device" bioctl stack remove "$DEV"
+	expect_eq "what others made stays as it was" \
+		"$(dmsetup table "${top##*/}" | wc -l)" 2
+	expect_eq "list: empty" "$(listed "$DEV")" empty
+	must wait_for 20 remove_dm "${top##*/}"
+	ok "the lower device goes" bioctl stack remove "$DEV"
+	expect_no_stack "elsewhere, in the end" "$DEV"
+}
+
+# What has a target, but nothing below the device
+no_stack() {
+	must bioctl attach "$DEV" redirect --target "0=$OTHER"
+	undo_with bioctl detach "$DEV" redirect
+	expect_eq "no stack: list" "$(query '.stacks | length' stack list)" 0
+	expect_refused "no stack: remove" ENOENT "" stack remove "$DEV" \
+		--name redirect
+	expect_eq "no stack: it stays" "$(names "$DEV")" redirect
+	must bioctl detach "$DEV" redirect
 }
 
 snapshots() {
@@ -68,6 +90,15 @@ snapshots() {
 	image=$(new_mount "/dev/mapper/${DEV##*/}-snap" -o ro)
 	expect_eq "the snapshot is as it was" "$(md5sum <"$image/file")" \
 		"$before"
+	must umount "$image"
+	ok "its removal is killed before all" killed_at loaded-out \
+		snapshot remove "$DEV"
+	before=$(md5sum <"$dir/file")
+	ok "another one" bioctl snapshot create "$DEV" --store "$OTHER" --force
+	must dd if=/dev/urandom of="$dir/file" bs=64k count=4 \
+		conv=fsync,notrunc status=none
+	image=$(new_mount "/dev/mapper/${DEV##*/}-snap" -o ro)
+	expect_eq "it keeps what was there" "$(md5sum <"$image/file")" "$before"
 	must umount "$image"
 	ok "its removal is killed" killed_at swapped-out snapshot remove "$DEV"
 	expect_refused "another one, on what keeps nothing" null \
@@ -94,12 +125,19 @@ names_and_sizes() {
 		snapshot create "$DEV" "$THIRD" --store "$TMP/store" \
 		--store "$OTHER" --size 8
 	expect_fail "the file for the first is not left" test -e "$TMP/store"
+	: >"$TMP/empty"
+	expect_refused "a file without room" null "no room" snapshot create \
+		"$DEV" --store "$TMP/empty"
+	ok "it is made as large as one asks for" bioctl snapshot create "$DEV" \
+		--store "$TMP/empty" --size 4
+	expect_eq "and is" "$(stat -c %s "$TMP/empty")" 4194304
+	must bioctl snapshot remove "$DEV"
 	expect_no_stack "neither of both" "$DEV"
 }
 
 # Nothing is mounted: who is held back there would go past what is put in.
 held_back() {
-	local group md
+	local group md part
 
 	# No disk that is removed: blk_throtl_exit() leaks then, in 6.12, as the
 	# policy is off already.
@@ -121,6 +159,12 @@ held_back() {
 	expect_eq "not where a filesystem is" "$(query .held_back stack insert \
 		"$DEV" --table "linear @lower 0")" null
 	must bioctl stack remove "$DEV"
+	must umount "$DIR"
+	part=$(new_partitions "$DEV" size=32MiB size=32MiB | head -n 1)
+	must mkfs.ext4 -q "$part"
+	DIR=$(new_mount "$part")
+	expect_refused "where a part of it is mounted" null "slow limits what" \
+		snapshot create "$DEV" --store "$OTHER"
 	must umount "$DIR"
 	md=$(new_md 1 "$(new_null_blk size=300)" "$(new_null_blk size=300)")
 	expect_refused "a migration of an array" null "stacked on other disks" \
@@ -144,6 +188,7 @@ test_run() {
 	THIRD=$(new_null_blk size=300)
 	unfit
 	elsewhere
+	no_stack
 	one_on_the_other
 	snapshots
 	names_and_sizes

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="A lower device shows whose it is, and has the size, limits and read-only state that the device has, whatever changes."
-REQUIRES="cmd:jq cmd:dmsetup cmd:lsblk cmd:losetup"
+REQUIRES="cmd:jq cmd:dmsetup cmd:lsblk cmd:losetup cmd:iostat cmd:blkzone"
 TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/lower.sh"
@@ -29,6 +29,11 @@ counts() {
 	expect_num "counted: writes" "$(block_stat "$LOWER" 5)" -eq 6
 	expect_num "counted: sectors" "$(block_stat "$LOWER" 7)" -eq 768
 	expect_num "and of the device" "$(block_stat "$DEV" 7)" -ge 768
+	must dd if="$LOWER" of=/dev/null bs=64k count=2 iflag=direct status=none
+	expect_num "counted: reads" "$(block_stat "$LOWER" 1)" -eq 2
+	# Device, tps, and kB: read, written, discarded
+	expect_eq "iostat shows both" "$(iostat -dk "${LOWER##*/}" |
+		awk -v d="${LOWER##*/}" '$1 == d { print $6, $7 }')" "128 384"
 }
 
 follows_limits() {
@@ -36,6 +41,8 @@ follows_limits() {
 	expect_within "the write cache is off" 10 same cache queue/write_cache
 	expect_eq "and it was not before" "$(of "$LOWER" queue/write_cache)" \
 		"write through"
+	echo "write back" >"$(sys_dir "$DEV")/queue/write_cache"
+	expect_within "and on again" 10 is_write_back
 	echo 65536 >"$(sys_dir "$DEV")/queue/discard_max_bytes"
 	expect_within "discard" 10 same discard queue/discard_max_bytes
 	expect_eq "is what was asked for" \
@@ -44,13 +51,21 @@ follows_limits() {
 	expect_within "the largest request" 10 same sectors queue/max_sectors_kb
 }
 
+is_write_back() {
+	[ "$(of "$LOWER" queue/write_cache)" = "write back" ]
+}
+
+write_a_page() {
+	dd if=/dev/zero of="$LOWER" bs=4k count=1 oflag=direct status=none
+}
+
 follows_ro() {
 	must blockdev --setro "$DEV"
 	expect_within "read-only" 10 is_ro
-	expect_fail "no write is taken" write_sector "$LOWER" 0
+	expect_fail "no write is taken" write_a_page
 	must blockdev --setrw "$DEV"
 	expect_within "no longer" 10 is_rw
-	ok "writes are taken" write_sector "$LOWER" 0
+	ok "writes are taken" write_a_page
 }
 
 is_rw() {
@@ -116,6 +131,7 @@ kinds() {
 	DEV=$(new_partitions "$disk" size=16MiB)
 	LOWER=$(new_lower "$DEV")
 	shows "a partition of large blocks"
+	follows_ro
 	must bioctl detach "$DEV" stack
 	DEV=$(new_dm below "0 $(blockdev --getsz "$disk") linear $disk 0")
 	LOWER=$(new_lower "$DEV")
@@ -126,6 +142,16 @@ kinds() {
 	shows zoned
 	expect_eq "zoned: the same zones" "$(blkzone report "$LOWER")" \
 		"$(blkzone report "$DEV")"
+	# The third is the first that is written in order.
+	ok "zoned: a write" dd if=/dev/zero of="$LOWER" bs=4k count=1 seek=2048 \
+		oflag=direct status=none
+	expect_fail "zoned: not at its write pointer" dd if=/dev/zero \
+		of="$LOWER" bs=4k count=1 seek=2050 oflag=direct status=none
+	expect_eq "zoned: its write pointer" "$(blkzone report -o 16384 -c 1 \
+		"$DEV" | grep -o 'wptr 0x[0-9a-f]*')" "wptr 0x000008"
+	ok "zoned: a reset" blkzone reset -o 16384 -c 1 "$LOWER"
+	expect_eq "zoned: and after that" "$(blkzone report -o 16384 -c 1 \
+		"$DEV" | grep -o 'wptr 0x[0-9a-f]*')" "wptr 0x000000"
 	must bioctl detach "$DEV" stack
 }
 

@@ -5,7 +5,7 @@ DESCRIPTION="A stack is put below a mounted filesystem and taken out again, in t
 REQUIRES="cmd:jq cmd:fio cmd:dmsetup cmd:mkfs.ext4 cmd:mkfs.xfs cmd:mkfs.btrfs"
 TIMEOUT=400
 
-. "$BLKI_ROOT/tests/lib/lower.sh"
+. "$BLKI_ROOT/tests/lib/below.sh"
 
 # in_and_out NAME DEVICE TIMES
 in_and_out() {
@@ -13,7 +13,10 @@ in_and_out() {
 
 	lower=$(lower_of "$dev")
 	for ((n = 0; n < $3; n++)); do
-		ok "$name: insert" insert "$dev" --table "linear @lower 0"
+		undo_with bioctl stack remove "$dev"
+		covers "$name: insert freezes what is mounted" \
+			'.mounts | length > 0' \
+			stack insert "$dev" --table "linear @lower 0"
 		expect_eq "$name: it is there" "$(stack_says .state "$dev")" \
 			inserted
 		top=$(stack_says .top "$dev")
@@ -21,7 +24,8 @@ in_and_out() {
 			is_written "$top" 20
 		expect_within "$name: and through the lower device" 30 \
 			is_written "$lower" 20
-		ok "$name: remove" bioctl stack remove "$dev"
+		covers "$name: remove, too" '.mounts | length > 0' \
+			stack remove "$dev"
 		ok "$name: fio runs" load_runs
 	done
 	expect_no_stack "$name" "$dev"
@@ -32,10 +36,10 @@ test_run() {
 
 	hold_gate
 	disk=$(disk 0)
-	below_fs virtio ext4 "$disk" in_and_out virtio "$disk" 3
+	below_fs ext4 "$disk" in_and_out virtio "$disk" 3
 	wipe_disk "$disk"
 	part=$(new_partitions "$disk" size=240MiB)
-	below_fs partition xfs "$part" in_and_out partition "$part" 3
+	below_fs xfs "$part" in_and_out partition "$part" 3
 	dm=$(new_dm own "0 $(blockdev --getsz "$part") linear $part 0")
-	below_fs dm btrfs "$dm" in_and_out dm "$dm" 3
+	below_fs btrfs "$dm" in_and_out dm "$dm" 3
 }

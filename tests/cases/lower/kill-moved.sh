@@ -10,7 +10,7 @@ TIMEOUT=400
 CREATE=(snapshot-in prepared snapshot-loaded cut origin-suspended snapshot-made)
 # STEP:STATE: where a migration is killed, and what is there then
 MIGRATE=(built:built switched:built swapped:inserted copying:inserted
-	copied:inserted)
+	verifying:inserted copied:inserted)
 
 create() {
 	killed_at "$1" snapshot create "$DEV" --store "$STORE" --name snap \
@@ -20,6 +20,7 @@ create() {
 snapshots() {
 	ok "a snapshot is killed when $1" create "$1"
 	expect_within "$1: the filesystem works" 30 writes "$DIR"
+	expect_eq "$1: list tells" "$(listed "$DEV" snapshot)" inserted
 	ok "$1: remove" bioctl snapshot remove "$DEV" --name snap
 	expect_no_stack "$1" "$DEV"
 }
@@ -39,10 +40,9 @@ migrations() {
 	local step=${1%:*} state=${1#*:}
 
 	ok "a migration is killed when $step" killed_at "$step" \
-		migrate "$DEV" "$TARGET" --force
+		migrate "$DEV" "$TARGET" --force --verify
 	expect_within "$step: the filesystem works" 30 writes "$DIR"
-	expect_eq "$step: list tells" "$(query '.stacks[0].state' stack \
-		status "$DEV" --name migrate)" "$state"
+	expect_eq "$step: list tells" "$(listed "$DEV" migrate)" "$state"
 	ok "$step: cancel" bioctl migrate "$DEV" --cancel
 	expect_no_stack "$step" "$DEV"
 }
@@ -54,8 +54,7 @@ moved() {
 	must dd if=/dev/urandom of="$DIR/late" bs=1M count=2 conv=fsync \
 		status=none
 	LATE=$(md5sum <"$DIR/late")
-	expect_eq "migrated: list tells" "$(query '.stacks[0].state' stack \
-		status "$DEV" --name migrate)" moved
+	expect_eq "migrated: list tells" "$(listed "$DEV" migrate)" moved
 	expect_refused "migrated: it cannot be taken out" null "changed there" \
 		stack remove "$DEV" --name migrate
 	expect_refused "migrated: nor cancelled" null "changed there" \

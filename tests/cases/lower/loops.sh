@@ -61,8 +61,11 @@ test_run() {
 		attach "$lower" count
 	expect_refused "a second lower device" EEXIST "already" attach "$part" \
 		count --lower
-	ok "take it out" bioctl target del "$part" stack 0
+	ok "take it out" bioctl stack remove "$part"
 	must wait_for 10 remove_dm above
-	ok "detach" bioctl detach "$part" stack
+	ok "and the lower device" bioctl stack remove "$part"
+	expect_refused "a table on the device, not its lower device" ELOOP \
+		"come back" stack insert "$part" --table "linear $part 0"
+	expect_no_stack "a table refused" "$part"
 	split_below "$(new_null_blk)"
 }

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="A mounted device moves to another disk while it is written; it can be stopped, gone on with, cancelled; in the end all I/O is there."
-REQUIRES="cmd:jq cmd:fio cmd:dmsetup cmd:mkfs.ext4"
+REQUIRES="cmd:jq cmd:fio cmd:dmsetup cmd:mkfs.ext4 cmd:script"
 TIMEOUT=600
 
 . "$BLKI_ROOT/tests/lib/lower.sh"
@@ -30,14 +30,38 @@ refused() {
 	expect_no_stack "refused" "$DEV"
 }
 
+THROTTLE=/sys/module/dm_mirror/parameters/raid1_resync_throttle
+
+# Regions of 512 KiB
+copied() {
+	dmsetup status --noflush "${DEV##*/}-migrate" |
+		awk '{ split($7, of, "/"); print of[1] }'
+}
+
+# Some three seconds at 2 MiB in each
+rate() {
+	local before
+
+	sleep 3
+	before=$(copied)
+	sleep 3
+	note "$(($(copied) - before)) regions in three seconds"
+	expect_num "it is copied at about the rate that was asked for" \
+		$(($(copied) - before)) -le 48
+	expect_num "the kernel's limit" "$(<"$THROTTLE")" -lt 100
+}
+
 interrupted() {
 	# Which what runs in the background ignores
 	env --default-signal=INT bioctl -j migrate "$DEV" "$TARGET" --rate 2 \
 		--force >"$TMP/first" 2>&1 &
 	MIGRATION=$!
 	must wait_for 30 is_copying
+	rate
 	kill -INT "$MIGRATION"
 	wait "$MIGRATION" || true
+	expect_eq "stopped: the kernel's limit is as it was" \
+		"$(<"$THROTTLE")" 100
 	expect_eq "stopped: it says so" "$(jq -r .error.errno "$TMP/first")" \
 		EINTR
 	expect_eq "stopped: the kernel goes on" "$(migrate_state)" inserted
@@ -72,6 +96,31 @@ failing_target() {
 	ok "failed: fio runs" load_runs
 }
 
+# Compared while writes to it hang
+failing_while_compared() {
+	local base size
+
+	base=$(new_null_blk size=400)
+	size=$(blockdev --getsz "$base")
+	new_dm compared "0 $size linear $base 0" >/dev/null
+	BIOCTL_PAUSE_AT=verifying bioctl -j migrate "$DEV" \
+		/dev/mapper/compared --verify --force >"$TMP/compared" 2>&1 &
+	MIGRATION=$!
+	must wait_for 120 is_stopped "$MIGRATION"
+	echo "0 $size error" | must dmsetup reload compared
+	must dmsetup suspend --noudevsync --noflush compared
+	must dmsetup resume --noudevsync compared
+	kill -CONT "$MIGRATION"
+	expect_within "failed, compared: bioctl ends" 60 dead "$MIGRATION"
+	wait "$MIGRATION" || true
+	expect_eq "failed, compared: it says why" "$(jq -r .error.cause \
+		"$TMP/compared")" "the target has errors"
+	expect_no_stack "failed, compared" "$DEV"
+	expect_within "failed, compared: the filesystem works" 30 writes \
+		"$(dirname "$LOADED")"
+	ok "failed, compared: fio runs" load_runs
+}
+
 # It fails when the last that is dirty is on its way to both.
 failing_while_frozen() {
 	local base size
@@ -97,10 +146,6 @@ failing_while_frozen() {
 	ok "failed late: fio runs" load_runs
 }
 
-is_stopped() {
-	grep -q '^State:.T' "/proc/$1/status" 2>/dev/null
-}
-
 # Nobody hangs up under nohup; while it verifies it can be stopped.
 signals() {
 	BIOCTL_PAUSE_AT=verifying nohup "$(type -P bioctl)" -j migrate "$DEV" \
@@ -109,6 +154,7 @@ signals() {
 	must wait_for 30 is_copying
 	kill -HUP "$MIGRATION"
 	expect_within "signals: a hang-up is none" 120 is_stopped "$MIGRATION"
+	spoiled
 	kill -TERM "$MIGRATION"
 	kill -CONT "$MIGRATION"
 	expect_within "signals: it ends" 30 dead "$MIGRATION"
@@ -116,6 +162,38 @@ signals() {
 		EINTR
 	ok "signals: cancel" bioctl migrate "$DEV" --cancel
 	expect_no_stack "signals" "$DEV"
+}
+
+# Somebody else writes to the target: the last block, which no filesystem uses.
+spoiled() {
+	local last=$((DEV_BLOCKS - 1))
+
+	must dd if=/dev/urandom of="$TARGET" bs=4k count=1 seek="$last" \
+		oflag=direct status=none
+	ok "verify: what differs" expect_differs $((last * 4096))
+	must dd if="$(lower_of "$DEV")" of="$TARGET" bs=4k count=1 \
+		skip="$last" seek="$last" iflag=direct oflag=direct status=none
+}
+
+# The mirror is there: the same again only compares.
+expect_differs() {
+	local rc=0
+
+	bioctl -j migrate "$DEV" "$TARGET" --verify >"$TMP/differs" 2>&1 ||
+		rc=$?
+	cat "$TMP/differs"
+	[ "$rc" -eq 1 ] && [ "$(jq -r .error.cause "$TMP/differs")" = \
+		"it differs from the device at byte $1" ]
+}
+
+# On a terminal
+in_the_end() {
+	local rc=0
+
+	script -qefc "bioctl migrate $DEV $TARGET --verify --force" \
+		"$TMP/terminal" >/dev/null 2>&1 || rc=$?
+	tr '\r' '\n' <"$TMP/terminal" | tail -n 12
+	return "$rc"
 }
 
 is_copying() {
@@ -128,7 +206,8 @@ test_run() {
 	hold_gate
 	DEV=$(disk 0)
 	TARGET=$(disk 1)
-	must mkfs.ext4 -q "$DEV"
+	DEV_BLOCKS=$(($(blockdev --getsize64 "$DEV") / 4096))
+	must mkfs.ext4 -q -b 4096 "$DEV" $((DEV_BLOCKS - 16))
 	dir=$(new_mount "$DEV")
 	refused
 	LOADED=$dir/file
@@ -136,11 +215,14 @@ test_run() {
 	undo_with bioctl stack remove "$DEV" --name migrate --force
 	interrupted
 	failing_target
+	failing_while_compared
 	failing_while_frozen
 	signals
 	ok "killed while it copies" killed_while_copying
-	ok "the same again goes on" bioctl migrate "$DEV" "$TARGET" --verify \
-		--force
+	ok "the same again goes on" in_the_end
+	expect_output "with a bar that says how far it is" \
+		'\[#{10,} +\] +[0-9]+ %' cat "$TMP/terminal"
+	expect_output "to its end" '\[#{50}\] 100 %' cat "$TMP/terminal"
 	ok "fio runs" load_runs
 	before=$(written "$DEV")
 	must dd if=/dev/urandom of="$dir/probe" bs=1M count=4 conv=fsync \

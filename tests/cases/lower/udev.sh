@@ -8,7 +8,7 @@ TIMEOUT=300
 . "$BLKI_ROOT/tests/lib/lower.sh"
 
 # As bioctl(8) has it
-FILTER='devices { global_filter = [ "r|-lower$|", "r|/lower-dm-|", "r|/dev/mapper/.*-stack$|" ] }'
+FILTER='devices { global_filter = [ "r|-lower$|", "r|/lower-dm-|", "r|/dev/mapper/.*-(stack|snapshot|snap|migrate)$|" ] }'
 
 udev_runs() {
 	udevadm control --ping --timeout=5 >/dev/null 2>&1
@@ -65,6 +65,14 @@ filesystem() {
 	ok "filesystem: detach" bioctl detach "$dev" stack
 	settle
 	leads "filesystem: still" "/dev/disk/by-uuid/$uuid" "$dev"
+	undo_with bioctl snapshot remove "$dev"
+	ok "filesystem: a snapshot" bioctl snapshot create "$dev" \
+		--store "$TMP/store" --size 16
+	settle "/dev/mapper/${dev##*/}-snap"
+	leads "filesystem: nor to its snapshot" "/dev/disk/by-uuid/$uuid" "$dev"
+	ok "filesystem: the snapshot goes" bioctl snapshot remove "$dev"
+	settle
+	leads "filesystem: still the device" "/dev/disk/by-uuid/$uuid" "$dev"
 }
 
 partitions() {
@@ -81,6 +89,11 @@ partitions() {
 		"$(find "/sys/block/${lower##*/}" -name partition | wc -l)" 0
 	ok "partitions: that of the device is there" read_sector "$part" 0
 	must bioctl detach "$disk" stack
+	new_lower "$part" >/dev/null
+	expect_error "partitions: one with a lower device is in use" busy \
+		blockdev --rereadpt "$disk"
+	must bioctl detach "$part" stack
+	ok "partitions: until that is gone" blockdev --rereadpt "$disk"
 }
 
 # links_of DEVICE: in no order of udev's
@@ -110,6 +123,20 @@ on_a_volume() {
 		"$(links_of /dev/vg/lv)" "$links"
 }
 
+# A volume as a part of a stack
+cached_by() {
+	local cache=$1 dev=$2 sums
+
+	undo_with bioctl stack remove "$dev"
+	ok "volumes: one is a cache" insert "$dev" --table \
+		"writecache s @lower $cache 512 0"
+	must dd if=/dev/urandom of="$dev" bs=64k count=4 oflag=direct status=none
+	sums=$(dd if="$dev" bs=64k count=4 iflag=direct status=none | md5sum)
+	ok "volumes: the cache goes" bioctl stack remove "$dev"
+	expect_eq "volumes: the device has what it held" "$(dd if="$dev" bs=64k \
+		count=4 iflag=direct status=none | md5sum)" "$sums"
+}
+
 volumes() {
 	local dev dir
 
@@ -135,9 +162,28 @@ volumes() {
 	ok "volumes: fio runs" load_runs
 	expect_verified_now "volumes: fio verifies"
 	ok "volumes: remove" bioctl stack remove "$dev"
+	undo_with bioctl snapshot remove "$dev"
+	ok "volumes: a snapshot of it" bioctl snapshot create "$dev" \
+		--store "$TMP/volume" --size 64
+	expect_eq "volumes: still one physical volume" \
+		"$(lvm_does pvs --noheadings -o pv_name | tr -d ' ')" "$dev"
+	ok "volumes: it can still be changed" lvm_does lvextend -qq -L +16M \
+		vg/lv
+	ok "volumes: no snapshot" bioctl snapshot remove "$dev"
 	must umount "$dir"
 	ok "volumes: the filesystem is clean" e2fsck -fn /dev/vg/lv
+	must lvm_does lvcreate -qq -y -L 16M -n cache vg
+	cached_by /dev/vg/cache "$(new_null_blk)"
 	must lvm_does vgremove -ff -y vg
+}
+
+# members NAME MD DEVICE...: what the array is made of
+members() {
+	local dir
+
+	dir=$(sys_dir "$2")/slaves
+	expect_eq "$1" "$(find "$dir" -mindepth 1 -printf '%f\n' | sort |
+		tr '\n' ' ')" "$(printf '%s ' "${@:3}")"
 }
 
 arrays() {
@@ -149,13 +195,26 @@ arrays() {
 	new_lower "$one" >/dev/null
 	settle "$(lower_of "$one")"
 	unseen "arrays" "$one"
-	mdadm --assemble --scan >"$TMP/out" 2>&1 || true
-	expect_eq "arrays: there is one" \
-		"$(grep -c '^md' /proc/mdstat)" 1
-	ok "arrays: of the devices" mdadm --detail --test "$md"
-	expect_fail "arrays: of no lower device" sh -c \
-		"mdadm --detail $md | grep -q lower"
 	must bioctl detach "$one" stack
+	ok "arrays: insert below a member" insert "$one" --table \
+		"linear @lower 0"
+	settle "$(lower_of "$one")"
+	mdadm --assemble --scan >"$TMP/out" 2>&1 || true
+	expect_eq "arrays: there is one" "$(grep -c '^md' /proc/mdstat)" 1
+	members "arrays: of the devices" "$md" "${one##*/}" "${two##*/}"
+	# What is not in use any more mdadm looks for everywhere, unless it is told
+	# where, as bioctl(8) says.
+	must mdadm --quiet --stop "$md"
+	echo "DEVICE /dev/nullb[0-9]" >"$TMP/mdadm.conf"
+	mdadm --assemble --scan --config="$TMP/mdadm.conf" >"$TMP/out" 2>&1 ||
+		true
+	sed 's/^/# mdadm: /' "$TMP/out"
+	md=$(readlink -f /dev/md/*)
+	at_exit undo_md "$md"
+	expect_eq "arrays: there is one again" "$(grep -c '^md' /proc/mdstat)" 1
+	members "arrays: of the devices again" "$md" "${one##*/}" "${two##*/}"
+	ok "arrays: it is complete" mdadm --detail --test "$md"
+	ok "arrays: remove" bioctl stack remove "$one"
 }
 
 # Not one semaphore is left to wait for udev with.
