@@ -4,15 +4,36 @@
 
 . "$BLKI_ROOT/tests/lib/lower.sh"
 
+# A file that is there says that fio listens to what is to end it.
 load_below() {
+	rm -f "$BELOW_DIR/file"
 	start_load "$BELOW_DIR/file" 300 --fsync=8 --size=8M
 	must wait_for 30 test -s "$BELOW_DIR/file"
+}
+
+# has_done N: so many I/Os
+has_done() {
+	[ "$(ios "$DEV")" -ge "$1" ]
+}
+
+# fio_goes_on NAME: for as long as it takes to do something
+fio_goes_on() {
+	local before
+
+	before=$(ios "$DEV")
+	# brd does not count.
+	if [ "$before" -eq 0 ]; then
+		sleep 3
+	else
+		expect_within "$1: fio goes on" 60 has_done $((before + 300))
+	fi
 }
 
 # still_clean NAME: what was written is right, and so is the filesystem
 still_clean() {
 	ok "$1: fio runs" load_runs
 	[ -n "${BELOW_FS:-}" ] || return 0
+	fio_goes_on "$1"
 	expect_verified_now "$1: fio verifies"
 	must umount "$BELOW_DIR"
 	ok "$1: the filesystem is clean" check_fs "$BELOW_FS" "$DEV"
@@ -46,6 +67,7 @@ below_fs() {
 	BELOW_DIR=$(new_mount "$DEV")
 	load_below
 	"${@:3}"
+	fio_goes_on "$fs"
 	expect_verified_now "$fs: fio verifies"
 	must umount "$BELOW_DIR"
 	ok "$fs: the filesystem is clean" check_fs "$fs" "$DEV"

@@ -186,6 +186,7 @@ thin_below() {
 		status=none
 	expect_within "thin below: writes go there" 60 \
 		is_written "$(stack_says .top "$DEV")" 100
+	fio_goes_on "thin below"
 	expect_verified_now "thin below: fio verifies"
 	must umount "$dir"
 	ok "thin below: the filesystem is clean" e2fsck -fn "$DEV"
