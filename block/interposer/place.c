@@ -144,7 +144,7 @@ static bool blk_interposer_can_encrypt(struct bio *bio,
 	return bdev_get_queue(to)->crypto_profile ==
 		       bdev_get_queue(from)->crypto_profile &&
 	       blk_crypto_config_supported_natively(to,
-			&bio->bi_crypt_context->bc_key->crypto_cfg);
+						    &bio->bi_crypt_context->bc_key->crypto_cfg);
 }
 #else
 static bool blk_interposer_can_encrypt(struct bio *bio,
