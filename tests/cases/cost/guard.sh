@@ -27,8 +27,8 @@ rows() {
 
 # figure NAME OP
 figure() {
-	awk -v n="$1" -v o="$2" '$1 == "row:" && $2 == n && $4 == o {
-		printf "%d\n", $6 + 0.5 }' "$TMP/rows"
+	awk -v n="$1" -v o="$2" '$1 == "row:" && $2 == n && $4 == o &&
+		$5 == "pread" { printf "%d\n", $6 + 0.5 }' "$TMP/rows"
 }
 
 # What was promised, whatever the baseline says
