@@ -181,9 +181,6 @@ char *pin_dir_of_link(const char *link_path);
 int pin_lock(void);
 int pin_make_dir(const char *dir);
 void pin_remove_dir(const char *dir);
-
-/* detach.c */
-int link_detach(int link, __u32 flags);
 void pin_forget_maps(const char *dir);
 struct pinned_link *pin_scan(void);
 void pin_free(struct pinned_link *pins);
@@ -286,6 +283,9 @@ extern const struct argp barrier_argp;
 
 int place_resolve(const struct place_args *args, struct chain *chain,
 		  __u32 *flags, __u32 *relative_id);
+
+/* detach.c */
+int link_detach(int link, __u32 flags);
 
 /* freeze.c */
 struct frozen;

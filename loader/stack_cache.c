@@ -52,6 +52,13 @@ static char *all_unwritten(const char *status, bool suspended)
 	return found;
 }
 
+/* The same of a device, whose status may be missing */
+static char *left_unwritten(const struct dm_state *dm, bool suspended)
+{
+	return *dm->status ? all_unwritten(dm->status, suspended) :
+			     strf("its status cannot be read");
+}
+
 /* Does it take in what is not on the lower device yet? */
 bool stack_has_cache(const struct stack *stack)
 {
@@ -81,8 +88,7 @@ int stack_check_clean(const struct stack *stack)
 	err = dm_find(stack->dm_name, &now);
 	if (err)
 		return err;
-	cause = *now.status ? all_unwritten(now.status, now.suspended) :
-			      strf("its status cannot be read");
+	cause = left_unwritten(&now, now.suspended);
 	return cause ? refuse_unwritten(stack, cause) : BIOCTL_OK;
 }
 
@@ -132,7 +138,7 @@ int stack_check_others(const struct stack *stack)
 			err = dm_find(*names, &other.dm);
 		if (err)
 			break;
-		cause = all_unwritten(other.dm.status, true);
+		cause = left_unwritten(&other.dm, true);
 		if (cause)
 			err = refuse_unwritten(stack,
 					       strf("%s: %s", *names, cause));
