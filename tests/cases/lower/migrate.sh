@@ -59,7 +59,7 @@ interrupted() {
 	must wait_for 30 is_copying
 	rate
 	kill -INT "$MIGRATION"
-	wait "$MIGRATION" || true
+	expect_end "stopped: it fails" "$MIGRATION" 1
 	expect_eq "stopped: the kernel's limit is as it was" \
 		"$(<"$THROTTLE")" 100
 	expect_eq "stopped: it says so" "$(jq -r .error.errno "$TMP/first")" \
@@ -72,78 +72,71 @@ interrupted() {
 	ok "fio runs" load_runs
 }
 
-# Writes that the mirror keeps for its target hang, until it is taken away.
-failing_target() {
-	local base size
+# new_target NAME: one that can break
+new_target() {
+	local base
 
 	base=$(new_null_blk size=400)
-	size=$(blockdev --getsz "$base")
-	new_dm failing "0 $size linear $base 0" >/dev/null
-	bioctl -j migrate "$DEV" /dev/mapper/failing --rate 2 --force \
+	new_dm "$1" "0 $(blockdev --getsz "$base") linear $base 0"
+}
+
+breaks() {
+	echo "0 $(blockdev --getsz "$1") error" | must dmsetup reload "${1##*/}"
+	must dmsetup suspend --noudevsync --noflush "${1##*/}"
+	must dmsetup resume --noudevsync "${1##*/}"
+}
+
+# gave_up NAME: and said why, CAUSE
+gave_up() {
+	expect_within "$1: bioctl ends" 60 dead "$MIGRATION"
+	expect_end "$1: it fails" "$MIGRATION" 1
+	CAUSE=$(jq -r .error.cause "$TMP/failing")
+	expect_within "$1: the filesystem works" 30 writes \
+		"$(dirname "$LOADED")"
+	ok "$1: fio runs" load_runs
+}
+
+# Writes that the mirror keeps for its target hang, until it is taken away.
+failing_target() {
+	local target
+
+	target=$(new_target failing)
+	bioctl -j migrate "$DEV" "$target" --rate 2 --force \
 		>"$TMP/failing" 2>&1 &
 	MIGRATION=$!
 	must wait_for 30 is_copying
-	echo "0 $size error" | must dmsetup reload failing
-	must dmsetup suspend --noudevsync --noflush failing
-	must dmsetup resume --noudevsync failing
-	expect_within "failed: bioctl ends" 60 dead "$MIGRATION"
-	wait "$MIGRATION" || true
-	expect_eq "failed: it says why" "$(jq -r .error.cause "$TMP/failing")" \
-		"the target has errors"
+	breaks "$target"
+	gave_up "failed"
+	expect_eq "failed: it says why" "$CAUSE" "the target has errors"
 	expect_no_stack "failed" "$DEV"
-	expect_within "failed: the filesystem works" 30 writes "$(dirname \
-		"$LOADED")"
-	ok "failed: fio runs" load_runs
 }
 
-# Compared while writes to it hang
-failing_while_compared() {
-	local base size
+# failing_at STEP NAME: it breaks when all is copied
+failing_at() {
+	local target
 
-	base=$(new_null_blk size=400)
-	size=$(blockdev --getsz "$base")
-	new_dm compared "0 $size linear $base 0" >/dev/null
-	BIOCTL_PAUSE_AT=verifying bioctl -j migrate "$DEV" \
-		/dev/mapper/compared --verify --force >"$TMP/compared" 2>&1 &
+	target=$(new_target "$2")
+	BIOCTL_PAUSE_AT=$1 bioctl -j migrate "$DEV" "$target" --verify --force \
+		>"$TMP/failing" 2>&1 &
 	MIGRATION=$!
 	must wait_for 120 is_stopped "$MIGRATION"
-	echo "0 $size error" | must dmsetup reload compared
-	must dmsetup suspend --noudevsync --noflush compared
-	must dmsetup resume --noudevsync compared
+	breaks "$target"
 	kill -CONT "$MIGRATION"
-	expect_within "failed, compared: bioctl ends" 60 dead "$MIGRATION"
-	wait "$MIGRATION" || true
-	expect_eq "failed, compared: it says why" "$(jq -r .error.cause \
-		"$TMP/compared")" "the target has errors"
-	expect_no_stack "failed, compared" "$DEV"
-	expect_within "failed, compared: the filesystem works" 30 writes \
-		"$(dirname "$LOADED")"
-	ok "failed, compared: fio runs" load_runs
+	gave_up "failed $2"
 }
 
-# It fails when the last that is dirty is on its way to both.
-failing_while_frozen() {
-	local base size
-
-	base=$(new_null_blk size=400)
-	size=$(blockdev --getsz "$base")
-	new_dm later "0 $size linear $base 0" >/dev/null
-	BIOCTL_PAUSE_AT=freezing-out bioctl -j migrate "$DEV" /dev/mapper/later \
-		--force >"$TMP/later" 2>&1 &
-	MIGRATION=$!
-	must wait_for 120 is_stopped "$MIGRATION"
-	echo "0 $size error" | must dmsetup reload later
-	must dmsetup suspend --noudevsync --noflush later
-	must dmsetup resume --noudevsync later
-	kill -CONT "$MIGRATION"
-	expect_within "failed late: bioctl ends" 60 dead "$MIGRATION"
-	expect_eq "failed late: it says why" "$(jq -r .error.cause \
-		"$TMP/later" | grep -c "not complete any more")" 1
-	expect_within "failed late: the filesystem works" 30 writes \
-		"$(dirname "$LOADED")"
+# Compared while writes to it hang, and when the last that is dirty is on its way
+# to both
+failing_late() {
+	failing_at verifying compared
+	expect_eq "failed compared: it says why" "$CAUSE" \
+		"the target has errors"
+	expect_no_stack "failed compared" "$DEV"
+	failing_at freezing-out late
+	expect_match "failed late: it says why" "$CAUSE" \
+		"not complete any more"
 	ok "failed late: cancel" bioctl migrate "$DEV" --cancel
 	expect_no_stack "failed late" "$DEV"
-	ok "failed late: fio runs" load_runs
 }
 
 # Nobody hangs up under nohup; while it verifies it can be stopped.
@@ -215,8 +208,7 @@ test_run() {
 	undo_with bioctl stack remove "$DEV" --name migrate --force
 	interrupted
 	failing_target
-	failing_while_compared
-	failing_while_frozen
+	failing_late
 	signals
 	ok "killed while it copies" killed_while_copying
 	ok "the same again goes on" in_the_end
