@@ -187,8 +187,9 @@ static int blk_interposer_drain(struct blk_interposer_disk *idisk,
  *
  * Not covered: bios above queue entry (current->bio_list, blk-throttle, bios
  * that were not redirected and are held back for a flush) and, on bio-based
- * disks, bios that were accepted before the first program was attached. Freeze
- * the filesystem or suspend the dm device for those.
+ * disks, bios that the disk has taken and that were not redirected: it is out of
+ * its queue as soon as it has submitted its own. Freeze the filesystem or suspend
+ * the dm device for those.
  *
  * Context: may sleep, for BLK_INTERPOSER_BARRIER_TIMEOUT and a grace period for
  * each target, which cannot be killed; no open_mutex and no idisk->lock held. The
