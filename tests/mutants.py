@@ -335,4 +335,6 @@ MUTANTS = [
      "return blk_interposer_complete(bio, BLK_STS_OK);", "lower/power"),
     (B + "follow.c", "if (same)\n\t\treturn 0;", "return 0;", "lower/follow"),
     (B + "follow.c", "disk->nr_zones = 0;", "", "lower/follow"),
+    (B + "flush.c", "queue_work(reserve->wq, &flush->work);",
+     "queue_work(blk_interposer_wq, &flush->work);", "flush/stuck"),
 ]

@@ -85,7 +85,6 @@ static void blk_interposer_disk_exit(struct blk_interposer_disk *idisk)
 	struct blk_interposer_used *used;
 	unsigned long idx;
 
-	blk_interposer_flush_exit(idisk);
 	xa_for_each(&idisk->used_by, idx, used)
 		kfree(used);
 	xa_destroy(&idisk->used_by);
@@ -165,8 +164,10 @@ struct blk_interposer_disk *blk_interposer_disk_get(struct gendisk *disk)
 	}
 	refcount_inc(&idisk->refs);
 	mutex_unlock(&blk_interposer_disks_lock);
-	if (fresh)
+	if (fresh) {
+		blk_interposer_flush_exit(fresh);
 		blk_interposer_disk_put(fresh);
+	}
 	return idisk;
 }
 
@@ -183,6 +184,7 @@ void blk_interposer_release_disk(struct gendisk *disk)
 
 	if (!idisk)
 		return;
+	blk_interposer_flush_exit(idisk);
 	mutex_lock(&blk_interposer_disks_lock);
 	list_del(&idisk->node);
 	disk->interposer = NULL;
@@ -449,9 +451,9 @@ void blk_interposer_uninstall(struct block_device *bdev)
 static int __init blk_interposer_init(void)
 {
 	/*
-	 * Flushes make progress under memory pressure, and one stuck on a slow
-	 * device must not hold up the others. Closing a target waits for a
-	 * flush, so it needs a rescuer of its own.
+	 * What is held back for a flush waits for nothing here, only in the
+	 * workqueues of its disk. Closing a target waits for a flush, so it
+	 * needs a rescuer of its own.
 	 */
 	blk_interposer_wq = alloc_workqueue("blk_interposer",
 					    WQ_MEM_RECLAIM | WQ_UNBOUND, 0);

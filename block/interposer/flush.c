@@ -22,11 +22,17 @@
  * write the first one may cover but has not made durable yet, sends its own.
  * A failed flush puts the mark back.
  *
- * Each bio has a work item of its own. Submitting one may wait for a flush of
- * the same disk: a write to md raid1 waits for its superblock, which may be on
- * another partition of the source. For the same reason the memory of the work
- * item is not given back before that: at the same address the workqueue would
- * take a new one for the one that waits, and queue it behind.
+ * Submitting a bio may wait for a flush of another disk, or of another stage of
+ * the same: a write to md raid1 waits for its superblock. A workqueue promises no
+ * more than a rescuer, which runs one item after the other, and a number of items
+ * at a time. So each disk has workqueues of its own, as devices of device mapper
+ * have, one for each reserve of memory. What starts the flushes never waits, and
+ * can be common to all disks.
+ *
+ * Each bio has a work item of its own: that superblock may be on another partition
+ * of the source. For the same reason the memory of the work item is not given back
+ * before the bio has been submitted: at the same address the workqueue would take a
+ * new one for the one that waits, and queue it behind.
  */
 #include <linux/blkdev.h>
 #include <linux/slab.h>
@@ -36,8 +42,8 @@
 
 /**
  * struct blk_interposer_flush - a bio that waits for flushes
- * @idisk: of its disk, with a reference: the bio may end, and the disk go,
- *	before the work does
+ * @idisk: of its disk; the bio may end before the work does, which the disk waits
+ *	for before it goes
  * @work: sends the flushes, then lets the bio go on
  * @bio: the bio held back, or redirected and not yet submitted
  * @complete: it ends after the flush even if it has data
@@ -126,7 +132,7 @@ static void blk_interposer_flush_put(struct blk_interposer_flush *flush)
 	if (!atomic_dec_and_test(&flush->pending))
 		return;
 	INIT_WORK(&flush->work, blk_interposer_flush_end);
-	queue_work(blk_interposer_wq, &flush->work);
+	queue_work(blk_interposer_flush_reserve(flush)->wq, &flush->work);
 }
 
 static void blk_interposer_flush_endio(struct bio *bio)
@@ -231,15 +237,14 @@ static bool blk_interposer_flush_start(struct blk_interposer_disk *idisk,
 				       struct bio *bio)
 {
 	bool own = bio->bi_cookie & BLK_INTERPOSER_FLUSH_OWN;
+	struct blk_interposer_reserve *reserve;
 	struct blk_interposer_flush *flush;
 	u8 partno = bio->bi_cookie;
 
-	flush = mempool_alloc(&idisk->reserves[blk_interposer_flush_is_last(partno,
-									    own)].works,
-			      GFP_NOWAIT);
+	reserve = &idisk->reserves[blk_interposer_flush_is_last(partno, own)];
+	flush = mempool_alloc(&reserve->works, GFP_NOWAIT);
 	if (!flush)
 		return false;
-	refcount_inc(&idisk->refs);
 	flush->idisk = idisk;
 	flush->bio = bio;
 	flush->complete = bio->bi_cookie & BLK_INTERPOSER_FLUSH_COMPLETE;
@@ -250,7 +255,7 @@ static bool blk_interposer_flush_start(struct blk_interposer_disk *idisk,
 	flush->took_error = false;
 	atomic_set(&flush->pending, 1);
 	INIT_WORK(&flush->work, blk_interposer_flush_run);
-	queue_work(blk_interposer_wq, &flush->work);
+	queue_work(reserve->wq, &flush->work);
 	return true;
 }
 
@@ -303,7 +308,6 @@ static void blk_interposer_flush_end(struct work_struct *work)
 	mod_delayed_work(blk_interposer_wq, &idisk->flush_work, 0);
 	if (took_error)
 		blk_interposer_flush_close_gate(idisk);
-	blk_interposer_disk_put(idisk);
 }
 
 /* Memory may come back without a flush of ours that ends. */
@@ -420,24 +424,33 @@ blk_status_t blk_interposer_flush_target(struct blk_interposer_target *target)
 
 static void blk_interposer_reserve_exit(struct blk_interposer_reserve *reserve)
 {
+	destroy_workqueue(reserve->wq);
 	bioset_exit(&reserve->bios);
 	mempool_exit(&reserve->works);
 }
 
-static int blk_interposer_reserve_init(struct blk_interposer_reserve *reserve)
+static int blk_interposer_reserve_init(struct blk_interposer_reserve *reserve,
+				       struct gendisk *disk)
 {
-	int ret;
+	reserve->wq = alloc_workqueue("blki-%.26s",
+				      WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
+				      disk->disk_name);
+	if (!reserve->wq)
+		return -ENOMEM;
+	if (mempool_init_kmalloc_pool(&reserve->works,
+				      BLK_INTERPOSER_FLUSH_POOL,
+				      sizeof(struct blk_interposer_flush)))
+		goto out_wq;
+	if (bioset_init(&reserve->bios, BLK_INTERPOSER_FLUSH_POOL,
+			offsetof(struct blk_interposer_flush_bio, bio), 0))
+		goto out_works;
+	return 0;
 
-	ret = mempool_init_kmalloc_pool(&reserve->works,
-					BLK_INTERPOSER_FLUSH_POOL,
-					sizeof(struct blk_interposer_flush));
-	if (ret)
-		return ret;
-	ret = bioset_init(&reserve->bios, BLK_INTERPOSER_FLUSH_POOL,
-			  offsetof(struct blk_interposer_flush_bio, bio), 0);
-	if (ret)
-		mempool_exit(&reserve->works);
-	return ret;
+out_works:
+	mempool_exit(&reserve->works);
+out_wq:
+	destroy_workqueue(reserve->wq);
+	return -ENOMEM;
 }
 
 /**
@@ -451,10 +464,10 @@ int blk_interposer_flush_init(struct blk_interposer_disk *idisk)
 {
 	int ret;
 
-	ret = blk_interposer_reserve_init(&idisk->reserves[0]);
+	ret = blk_interposer_reserve_init(&idisk->reserves[0], idisk->disk);
 	if (ret)
 		return ret;
-	ret = blk_interposer_reserve_init(&idisk->reserves[1]);
+	ret = blk_interposer_reserve_init(&idisk->reserves[1], idisk->disk);
 	if (ret) {
 		blk_interposer_reserve_exit(&idisk->reserves[0]);
 		return ret;
@@ -469,10 +482,14 @@ int blk_interposer_flush_init(struct blk_interposer_disk *idisk)
  * blk_interposer_flush_exit - undo blk_interposer_flush_init()
  * @idisk: of a disk without bios
  *
- * Context: may sleep.
+ * Waits for the work that bios have left, which looks for others before it ends.
+ *
+ * Context: may sleep; takes idisk->lock in that work.
  */
 void blk_interposer_flush_exit(struct blk_interposer_disk *idisk)
 {
+	drain_workqueue(idisk->reserves[0].wq);
+	drain_workqueue(idisk->reserves[1].wq);
 	cancel_delayed_work_sync(&idisk->flush_work);
 	blk_interposer_reserve_exit(&idisk->reserves[1]);
 	blk_interposer_reserve_exit(&idisk->reserves[0]);

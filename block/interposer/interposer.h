@@ -185,19 +185,21 @@ struct blk_interposer_used {
 };
 
 /**
- * struct blk_interposer_reserve - memory with which flushes make progress
+ * struct blk_interposer_reserve - with what flushes make progress
  * @works: struct blk_interposer_flush
  * @bios: flush bios to targets
+ * @wq: sends them, and lets go on what was held back
  */
 struct blk_interposer_reserve {
 	mempool_t works;
 	struct bio_set bios;
+	struct workqueue_struct *wq;
 };
 
 /**
  * struct blk_interposer_disk - what the block devices of one disk share
  * @lock: see above
- * @refs: one of the gendisk, of each link, of each bio held back for a flush
+ * @refs: one of the gendisk, of each link
  * @disk: NULL once the gendisk is released
  * @node: in the list of all
  * @used: targets that bios of this disk were redirected to; bit is target id
