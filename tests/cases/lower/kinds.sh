@@ -109,17 +109,26 @@ caches_of_others() {
 	expect_no_stack "others" "$DEV"
 }
 
-# The same blocks until the cache wants them
+dd_same_blocks() {
+	must dd if=/dev/zero of="$DEV" bs=4k count=64 oflag=direct status=none
+}
+
+others_dirty() {
+	[ "$(dmsetup status --noflush others | awk '{ print $14 }')" != 0 ]
+}
+
+# The same blocks until the cache wants them. From then on it writes nothing back,
+# which it would do as soon as it is idle.
 dd_until_dirty() {
 	local n
 
 	for ((n = 0; n < 200; n++)); do
-		must dd if=/dev/zero of="$DEV" bs=4k count=64 oflag=direct \
-			status=none
-		[ "$(dmsetup status --noflush others |
-			awk '{ print $14 }')" = 0 ] || return 0
+		dd_same_blocks
+		! others_dirty || break
 	done
-	fail "others' cache: some is dirty"
+	must dmsetup message others 0 migration_threshold 0
+	dd_same_blocks
+	must others_dirty
 }
 
 # A file of a mounted filesystem cannot be read as long as the stack is there;
