@@ -6,7 +6,6 @@
  * device, but not what was put there meanwhile: a mirror that has copied its sectors
  * by then has the old ones.
  */
-#include <dirent.h>
 #include <fnmatch.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -67,21 +66,25 @@ static char *limited_by(const char *number)
 }
 
 /*
- * What submits bios of its own (md, bcache) has them under way without a queue.
- * Device mapper is suspended.
+ * What has no queue of requests (md, bcache, the heads of NVMe multipath) has bios
+ * under way that the barrier does not see. Not all of them show what they are on.
+ * Device mapper is suspended; memory has been written when it has taken a bio.
  */
-static bool is_stacked(const char *number)
+static bool is_bio_based(const char *number)
 {
-	DIR *slaves = opendir(strf("/sys/dev/block/%s/slaves", number));
-	struct dirent *entry;
-	bool found = false;
+	static const char *const at_once[] = { "ram[0-9]*", "zram[0-9]*",
+					       "pmem[0-9]*" };
+	char *path = realpath(strf("/sys/dev/block/%s", number), NULL);
+	const char *name = path ? strrchr(path, '/') + 1 : "";
+	bool found;
+	size_t i;
 
-	while (slaves && !found && (entry = readdir(slaves)))
-		found = entry->d_name[0] != '.';
-	if (slaves)
-		closedir(slaves);
-	return found && access(strf("/sys/dev/block/%s/mq", number), F_OK) &&
-	       access(strf("/sys/dev/block/%s/dm", number), F_OK);
+	found = access(strf("/sys/dev/block/%s/mq", number), F_OK) &&
+		access(strf("/sys/dev/block/%s/dm", number), F_OK);
+	for (i = 0; found && i < sizeof(at_once) / sizeof(*at_once); i++)
+		found = fnmatch(at_once[i], name, 0);
+	free(path);
+	return found;
 }
 
 /**
@@ -104,7 +107,8 @@ char *stack_gap(const struct stack *stack)
 	group = limited_by(number);
 	if (group)
 		return strf("%s limits what is written to it", group);
-	if (is_stacked(number))
-		return strf("it is stacked on other disks");
+	if (is_bio_based(number))
+		return strf("no barrier waits for all that its driver has "
+			    "under way");
 	return NULL;
 }

@@ -167,8 +167,11 @@ held_back() {
 		snapshot create "$DEV" --store "$OTHER"
 	must umount "$DIR"
 	md=$(new_md 1 "$(new_null_blk size=300)" "$(new_null_blk size=300)")
-	expect_refused "a migration of an array" null "stacked on other disks" \
+	expect_refused "a migration of an array" null "no barrier waits" \
 		migrate "$md" "$THIRD"
+	expect_refused "a migration of what has no queue of requests" null \
+		"no barrier waits" migrate \
+		"$(new_null_blk size=256 queue_mode=0)" "$THIRD"
 }
 
 one_on_the_other() {
