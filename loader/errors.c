@@ -257,6 +257,10 @@ static const struct row stack_rows[] = {
 	{ EBUSY,
 	  { "something has its lower device open",
 	    "see what is stacked there: lsblk; remove it, then try again" } },
+	{ ETIMEDOUT,
+	  { "what was on its way to the device did not end in time",
+	    "see what holds it up (dmesg), then 'bioctl stack list', and try "
+	    "again" } },
 	{}
 };
 

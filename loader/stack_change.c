@@ -147,6 +147,7 @@ static int build(struct stack *stack, const struct stack_args *args,
 		stack_barrier(stack);
 	if (stack->dm.exists)
 		dm_remove(stack->dm_name, PATIENCE);
+	stack_look(stack, stack->key, stack->name);
 	return err;
 }
 
@@ -159,12 +160,16 @@ static int use_existing(struct stack *stack, const char *device, bool force,
 	int err;
 
 	err = stack_check_top(stack, top, force);
-	if (!err)
-		err = stack_switch_top(stack, top, NULL, covered);
-	if (err && stack->map >= 0)
-		stack_switch_top(stack, NULL, NULL, &again);
-	at_step("inserted");
+	if (err)
+		return err;
+	err = stack_switch_top(stack, top, NULL, covered);
 	stack_look(stack, stack->key, stack->name);
+	/* It was in use, and may have taken in what is nowhere else. */
+	if (err && stack->top) {
+		stack_switch_top(stack, NULL, stack_check_others, &again);
+		stack_look(stack, stack->key, stack->name);
+	}
+	at_step("inserted");
 	return err;
 }
 
@@ -240,7 +245,8 @@ static int put_in(const struct stack_args *args, struct stack *stack,
 	err = args->existing ? use_existing(stack, args->existing, args->force,
 					    covered) :
 			       build(stack, args, covered);
-	if (err)
+	/* Or what it has taken in would be lost: it was said. */
+	if (err && !stack->top)
 		stack_take_off(stack);
 	return err;
 }
