@@ -158,7 +158,8 @@ static int load_out(const struct stack *stack, const char *table)
 
 /*
  * Suspended, it takes nothing in any more, and @check knows what is not written.
- * Only then the table is loaded: before, whoever resumes would put it in. But to
+ * Only then the table is loaded: before, whoever resumes would put it in, as he would
+ * one that somebody who was killed has loaded. But to
  * load it takes memory, which there may be none of when what the machine swaps to
  * is suspended: where nothing is to be checked it is loaded before.
  */
@@ -168,7 +169,7 @@ static int exchange_suspended(const struct stack *stack, struct frozen *frozen,
 {
 	int err;
 
-	err = check ? BIOCTL_OK : load_out(stack, table);
+	err = check ? dm_unload(stack->dm_name) : load_out(stack, table);
 	if (err)
 		return err;
 	err = frozen_suspend(frozen, stack->dm_name);
