@@ -416,6 +416,14 @@ int frozen_flush(struct frozen *frozen, const char *device)
 			      .device = device, .err = EBUSY,
 			      .cause = "somebody has suspended it",
 			      .next = "wait until it is resumed");
+	/* To resume it would be to put that in. */
+	if (dm.loaded)
+		return failed(.op = OP_FREEZE, .what = frozen->dm,
+			      .device = device, .err = EBUSY,
+			      .cause =
+				      "somebody has loaded a table for it that "
+				      "is not in use yet",
+			      .next = "wait until it is, or dmsetup clear it");
 	err = suspend(frozen, frozen->dm, false, dm_suspend);
 	frozen->flushed = !err;
 	return err ? err : resume_all(frozen);
