@@ -176,12 +176,33 @@ static void watch(const struct frozen *frozen, int tie)
 	}
 }
 
+/* Whoever ends a service kills all that is in its control group. */
+static void leave_cgroup(void)
+{
+	static const char *const roots[] = {
+		"/sys/fs/cgroup/cgroup.procs",
+		"/sys/fs/cgroup/unified/cgroup.procs",
+		"/sys/fs/cgroup/systemd/cgroup.procs",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+		int fd = open(roots[i], O_WRONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			continue;
+		/* It may not be allowed: then it stays where it is. */
+		dprintf(fd, "0");
+		close(fd);
+	}
+}
+
 /* A session of its own: who kills the first process and its group spares it. */
 static void guard(const struct frozen *frozen, int tie, int ready)
 {
 	char byte = 0;
 
 	setsid();
+	leave_cgroup();
 	drop_ballast();
 	dm_udev_hold();
 	if (stay_in_memory())
