@@ -48,14 +48,15 @@ struct frozen {
 	bool flushed; /* and it was suspended for a moment */
 	pid_t guard;
 	int tie; /* the guard thaws when it is closed */
+	struct frozen *earlier; /* frozen before, and still */
 	bool *freezing; /* shared with the guard */
 	/* Called by the guard, now and then, while the first process freezes */
 	void (*hangs)(void *arg);
 	void *arg;
 };
 
-/* How many of these there are, in one cut */
-static unsigned int nr_frozen;
+/* In one cut there are several. */
+static struct frozen *last_frozen;
 
 static void add_mount(struct libmnt_fs *fs, int fd, struct mount **list)
 {
@@ -215,22 +216,32 @@ static void guard(const struct frozen *frozen, int tie, int ready)
 	resume_all(frozen);
 	for (struct mount *m = frozen->mounts; m; m = m->next)
 		thaw_if_frozen(m);
+	/* The guards of what was frozen earlier go on; udev may need that. */
+	for (struct frozen *f = frozen->earlier; f; f = f->earlier)
+		close(f->tie);
 	dm_udev_release();
 	_exit(0);
 }
 
 /* Where messages go, and what udev needs, may be what stands still. */
-static void begin(void)
+static void begin(struct frozen *frozen)
 {
-	if (nr_frozen++)
+	frozen->earlier = last_frozen;
+	last_frozen = frozen;
+	if (frozen->earlier)
 		return;
 	dm_udev_hold();
 	fail_hold();
 }
 
-static void end(void)
+static void end(struct frozen *frozen)
 {
-	if (--nr_frozen)
+	struct frozen **at = &last_frozen;
+
+	while (*at != frozen)
+		at = &(*at)->earlier;
+	*at = frozen->earlier;
+	if (last_frozen)
 		return;
 	write_nothing_out(false);
 	drop_ballast();
@@ -285,11 +296,11 @@ static int start_guard(struct frozen *frozen, const char *device)
 	frozen->freezing = flags++;
 	for (struct mount *m = frozen->mounts; m; m = m->next)
 		m->frozen = flags++;
-	begin();
+	begin(frozen);
 	err = fork_guard(frozen);
 	if (!err)
 		return BIOCTL_OK;
-	end();
+	end(frozen);
 	return failed(.op = OP_FREEZE, .device = device, .err = err);
 }
 
@@ -492,6 +503,6 @@ int thaw_filesystems(struct frozen *frozen, const char *device)
 	}
 	close(frozen->tie);
 	waitpid(frozen->guard, NULL, 0);
-	end();
+	end(frozen);
 	return err;
 }
