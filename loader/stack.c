@@ -108,8 +108,15 @@ static int repair(const struct stack_args *args)
 	err = stack_find_there(&stack, args->device, name);
 	if (err)
 		return err;
+	/* Its guard was killed, too. Whoever freezes would hang above it. */
+	if (stack.dm.live && stack.dm.suspended) {
+		err = dm_resume(stack.dm_name);
+		if (err)
+			return err;
+		stack_look(&stack, stack.key, name);
+	}
 	if (stack_moved_to(&stack) ||
-	    (!strcmp(stack_state(&stack), "inserted") && !stack.dm.suspended)) {
+	    !strcmp(stack_state(&stack), "inserted")) {
 		/* Whoever resumes it would put in what somebody has loaded. */
 		err = stack.dm.loaded ? dm_unload(stack.dm_name) : BIOCTL_OK;
 		return err ? err : status(args);
