@@ -67,6 +67,13 @@ static bool is_defunct(const struct stack *stack)
 	       stack->link_info.blk.flags & BPF_BLK_LINK_DEFUNCT;
 }
 
+/* A directory that was made, or emptied, by somebody who was killed at it */
+static bool is_remainder(const struct stack *stack)
+{
+	return stack->link < 0 && !stack->top && stack->dir &&
+	       !access(stack->dir, F_OK);
+}
+
 /**
  * stack_forget_defunct - what is left of a stack whose device, or link, is gone
  * @stack: the stack
@@ -76,9 +83,10 @@ static bool is_defunct(const struct stack *stack)
  */
 void stack_forget_defunct(struct stack *stack)
 {
-	if (!is_defunct(stack) || stack->dm.exists)
+	if (!(is_defunct(stack) || is_remainder(stack)) || stack->dm.exists)
 		return;
-	close(stack->link);
+	if (stack->link >= 0)
+		close(stack->link);
 	if (stack->map >= 0)
 		close(stack->map);
 	pin_remove_dir(stack->dir);
