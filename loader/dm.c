@@ -360,28 +360,53 @@ int dm_message(const char *name, unsigned long long sector, const char *message)
 		     BIOCTL_OK;
 }
 
+static bool has_prefix(struct dm_task *info, const char *uuid_prefix)
+{
+	return !strncmp(dm_task_get_uuid(info), uuid_prefix,
+			strlen(uuid_prefix));
+}
+
+static int add_names(struct dm_task *t, const char *uuid_prefix, char ***found,
+		     unsigned int *nr)
+{
+	struct dm_names *names = dm_task_get_names(t);
+	unsigned int next = 0;
+	int err = 0;
+
+	if (!names || !names->dev)
+		return 0;
+	do {
+		struct dm_task *info;
+
+		names = (struct dm_names *)((char *)names + next);
+		next = names->next;
+		info = task(DM_DEVICE_INFO, names->name);
+		err = run(info);
+		if (!err && has_prefix(info, uuid_prefix))
+			list_add(found, nr, strf("%s", names->name));
+		dm_task_destroy(info);
+	} while (!err && next);
+	return err;
+}
+
+/*
+ * NULL after a report: who takes that for none lets go of what others need. The
+ * list ends with NULL.
+ */
 char **dm_names(const char *uuid_prefix)
 {
 	struct dm_task *t = task(DM_DEVICE_LIST, NULL);
-	struct dm_names *names;
-	unsigned int nr = 0, next = 0;
 	char **found = NULL;
+	unsigned int nr = 0;
+	int err;
 
-	if (!run(t) && (names = dm_task_get_names(t)) && names->dev) {
-		do {
-			struct dm_task *other;
-
-			names = (struct dm_names *)((char *)names + next);
-			next = names->next;
-			other = task(DM_DEVICE_INFO, names->name);
-			if (!run(other) &&
-			    !strncmp(dm_task_get_uuid(other), uuid_prefix,
-				     strlen(uuid_prefix)))
-				list_add(&found, &nr, strf("%s", names->name));
-			dm_task_destroy(other);
-		} while (next);
-	}
+	err = run(t);
+	if (!err)
+		err = add_names(t, uuid_prefix, &found, &nr);
 	dm_task_destroy(t);
 	list_add(&found, &nr, NULL);
-	return found;
+	if (!err)
+		return found;
+	report(NULL, err, "looking which devices there are");
+	return NULL;
 }

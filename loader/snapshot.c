@@ -163,6 +163,8 @@ static int find_origins(const struct snapshot_args *args, dev_t **origins,
 	struct stack stack;
 	struct dm_state dm;
 
+	if (!names)
+		return BIOCTL_FAILED;
 	for (char **name = names; *name; name++)
 		size++;
 	*origins = xalloc(size, sizeof(**origins));
@@ -175,7 +177,9 @@ static int find_origins(const struct snapshot_args *args, dev_t **origins,
 	for (; *names; names++) {
 		char *key, *dot;
 
-		if (dm_find(*names, &dm) || !dm.exists)
+		if (dm_find(*names, &dm))
+			return BIOCTL_FAILED;
+		if (!dm.exists)
 			continue;
 		key = strf("%s", dm.uuid + strlen(STACK_UUID));
 		dot = strchr(key, '.');

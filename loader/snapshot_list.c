@@ -62,6 +62,8 @@ int snapshot_list(const struct snapshot_args *args)
 	char **names = dm_names(SNAPSHOT_UUID);
 	json_t *found = json_array();
 
+	if (!names)
+		return BIOCTL_FAILED;
 	for (; *names; names++) {
 		struct dm_state dm;
 		bool wanted = !args->nr_devices;
@@ -82,12 +84,14 @@ int snapshot_list(const struct snapshot_args *args)
 	return BIOCTL_OK;
 }
 
-/* How many there are of what is below a device */
+/* How many there are of what is below a device; one, if nobody knows */
 unsigned int snapshots_of(const struct stack *stack)
 {
 	char **names = dm_names(strf(SNAPSHOT_UUID "%s.", stack->key));
 	unsigned int nr = 0;
 
+	if (!names)
+		return 1;
 	while (names[nr])
 		nr++;
 	return nr;
@@ -100,12 +104,12 @@ bool snapshots_rest_on(const struct stack *stack, dev_t base)
 	unsigned int major_nr, minor_nr;
 	struct dm_state dm;
 
-	for (; *names; names++) {
+	for (; names && *names; names++) {
 		if (!dm_find(*names, &dm) &&
 		    sscanf(dm.targets, "%*u %*u snapshot %*s %u:%u", &major_nr,
 			   &minor_nr) == 2 &&
 		    device_rests_on(makedev(major_nr, minor_nr), base))
 			return true;
 	}
-	return false;
+	return !names;
 }

@@ -122,7 +122,7 @@ int stack_check_others(const struct stack *stack)
 {
 	dev_t lower = stack->link_info.blk.lower;
 	char **names = dm_names("");
-	int err = BIOCTL_OK;
+	int err = names ? BIOCTL_OK : BIOCTL_FAILED;
 
 	for (; !err && *names; names++) {
 		struct stack other = *stack;

@@ -331,7 +331,7 @@ static void add_lost(json_t *list)
 {
 	char **names = dm_names(STACK_UUID);
 
-	for (; *names; names++) {
+	for (; names && *names; names++) {
 		struct dm_state dm;
 		char *key, *name, *dir;
 
