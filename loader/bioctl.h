@@ -133,6 +133,7 @@ struct failure {
 int fail_report(const struct failure *failure);
 /* Nothing is written between the two: it might be to what is frozen. */
 void fail_hold(void);
+bool fail_is_held(void);
 void fail_release(void);
 /* Returns BIOCTL_FAILED, so that a caller can return it. */
 #define failed(...) fail_report(&(struct failure){ __VA_ARGS__ })

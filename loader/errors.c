@@ -427,6 +427,11 @@ void fail_hold(void)
 	held = true;
 }
 
+bool fail_is_held(void)
+{
+	return held;
+}
+
 void fail_release(void)
 {
 	held = false;
