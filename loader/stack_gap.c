@@ -87,12 +87,29 @@ static bool is_bio_based(const char *number)
 	return found;
 }
 
+/* A swap file is written without its filesystem: to freeze that holds nothing up. */
+static bool has_swap_file(dev_t dev)
+{
+	FILE *file = fopen("/proc/swaps", "re");
+	char line[4096], path[4096], type[16];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "%4095s %15s", path, type) == 2 &&
+			!strcmp(type, "file") &&
+			file_place(path, dev) == PLACE_ON_IT;
+	if (file)
+		fclose(file);
+	return found;
+}
+
 /**
  * stack_gap - why something may go past a stack that is put in now
  * @stack: the stack
  *
- * A filesystem on the very device has it alone, and is frozen. One on a part of it,
- * or on what is stacked on it, may not be the only one that writes there.
+ * A filesystem on the very device has it alone, but for a swap file, and is frozen.
+ * One on a part of it, or on what is stacked on it, may not be the only one that
+ * writes there.
  *
  * Return: the reason, to be said behind "no filesystem has it alone, and"; NULL if
  * nothing may.
@@ -102,7 +119,7 @@ char *stack_gap(const struct stack *stack)
 	dev_t disk = device_disk(stack->dev);
 	char *number = strf("%u:%u", major(disk), minor(disk)), *group;
 
-	if (device_is_mounted(stack->dev))
+	if (device_is_mounted(stack->dev) && !has_swap_file(stack->dev))
 		return NULL;
 	group = limited_by(number);
 	if (group)
