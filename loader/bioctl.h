@@ -201,6 +201,9 @@ struct entry {
 	struct bpf_blk_stats stats;
 };
 
+/* Programs of a device, and one more */
+#define CHAIN_MAX 64
+
 struct chain {
 	char *device;
 	char *key;
@@ -300,9 +303,13 @@ struct libmnt_fs;
 dev_t device_disk(dev_t dev);
 bool device_is_above(dev_t dev, dev_t base);
 bool device_rests_on(dev_t dev, dev_t base);
+bool device_is_stacked_on(dev_t dev, dev_t base);
 enum whereabouts file_place(const char *path, dev_t base);
 bool mount_is_above(struct libmnt_fs *fs, dev_t base);
 bool device_is_mounted(dev_t dev);
+
+/* redirects.c */
+dev_t *device_redirects(dev_t dev);
 
 /* freeze.c */
 

@@ -9,8 +9,6 @@
 
 #include "bioctl.h"
 
-#define CHAIN_MAX 64
-
 static char *program_name(__u32 id)
 {
 	struct bpf_prog_info info = {};

@@ -131,7 +131,7 @@ int stack_check_others(const struct stack *stack)
 		other.dm_name = *names;
 		err = dm_find(*names, &other.dm);
 		if (err || !stack_has_cache(&other) ||
-		    !device_rests_on(other.dm.dev, lower))
+		    !device_is_stacked_on(other.dm.dev, lower))
 			continue;
 		err = stack_write_back(&other, "flush");
 		if (!err)

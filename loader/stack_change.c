@@ -337,7 +337,8 @@ static int take_away(const struct stack_args *args, char **device,
 				       covered);
 		*gap = true;
 		/* Its maker takes it apart before the lower device can go. */
-		if (!err && device_rests_on(top, stack.link_info.blk.lower)) {
+		if (!err &&
+		    device_is_stacked_on(top, stack.link_info.blk.lower)) {
 			*kept = device_name(top);
 			at_step("removed");
 			return BIOCTL_OK;

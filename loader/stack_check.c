@@ -93,8 +93,8 @@ int stack_check_top(const struct stack *stack, const char *top, bool force)
 			      .device = stack->device, .err = errno);
 	/* One on the device itself the kernel refuses, as the circle it is. */
 	if (!force &&
-	    !device_rests_on(st.st_rdev, stack->link_info.blk.lower) &&
-	    !device_rests_on(st.st_rdev, stack->dev))
+	    !device_is_stacked_on(st.st_rdev, stack->link_info.blk.lower) &&
+	    !device_is_stacked_on(st.st_rdev, stack->dev))
 		return refuse(stack, top,
 			      strf("it is not stacked on %s",
 				   device_name(stack->link_info.blk.lower)),

@@ -15,7 +15,7 @@
 #define MAX_DEPTH 8 /* of files on loop devices on files */
 
 /* How it may lie there */
-enum { OVER_DEVICES = 1, OVER_FILES = 2 };
+enum { OVER_DEVICES = 1, OVER_FILES = 2, OVER_REDIRECTS = 4 };
 
 static bool rests_on(dev_t dev, dev_t base, int ways);
 
@@ -80,6 +80,31 @@ static char *backing_file(const char *sysfs)
 	return found;
 }
 
+/*
+ * Does it redirect there? A stack does, to what is on its lower device, which leads
+ * back: nobody is asked twice on one way.
+ */
+static bool redirects_to(dev_t dev, dev_t base, int ways)
+{
+	static dev_t asked[MAX_DEPTH];
+	static unsigned int nr_asked;
+	dev_t *targets;
+	bool found = false;
+
+	for (unsigned int i = 0; i < nr_asked; i++)
+		if (asked[i] == dev)
+			return false;
+	if (nr_asked == MAX_DEPTH)
+		return false;
+	asked[nr_asked++] = dev;
+	targets = device_redirects(dev);
+	for (dev_t *at = targets; at && *at && !found; at++)
+		found = rests_on(*at, base, ways);
+	free(targets);
+	nr_asked--;
+	return found;
+}
+
 static bool rests_on(dev_t dev, dev_t base, int ways)
 {
 	static unsigned int depth;
@@ -91,6 +116,8 @@ static bool rests_on(dev_t dev, dev_t base, int ways)
 		found = rests_on(device_disk(dev), base, ways);
 	if (!found)
 		found = one_rests_on(strf("%s/slaves", sysfs), base, ways);
+	if (!found && ways & OVER_REDIRECTS)
+		found = redirects_to(dev, base, ways);
 	file = found || !(ways & OVER_FILES) ? NULL : backing_file(sysfs);
 	/* The path may lead back, where the loop itself is mounted over it. */
 	if (file && ++depth > MAX_DEPTH)
@@ -104,15 +131,21 @@ static bool rests_on(dev_t dev, dev_t base, int ways)
 }
 
 /* Is @dev @base, a partition of it, or stacked on it at any height? */
-bool device_is_above(dev_t dev, dev_t base)
-{
-	return rests_on(dev, base, OVER_DEVICES);
-}
-
-/* The same, and through files that loop devices are on */
-bool device_rests_on(dev_t dev, dev_t base)
+bool device_is_stacked_on(dev_t dev, dev_t base)
 {
 	return rests_on(dev, base, OVER_DEVICES | OVER_FILES);
+}
+
+/* May bios go from @dev to @base? Not through the files of a loop device. */
+bool device_is_above(dev_t dev, dev_t base)
+{
+	return rests_on(dev, base, OVER_DEVICES | OVER_REDIRECTS);
+}
+
+/* May what is written to @dev be written to @base? */
+bool device_rests_on(dev_t dev, dev_t base)
+{
+	return rests_on(dev, base, OVER_DEVICES | OVER_FILES | OVER_REDIRECTS);
 }
 
 /*
@@ -161,10 +194,10 @@ static bool mount_rests_on(struct libmnt_fs *fs, dev_t base, int ways)
 		       rests_on(dev, base, ways);
 }
 
-/* Is one of its devices @base, a part of it, or stacked on it? */
+/* May bios go from one of its devices to @base? */
 bool mount_is_above(struct libmnt_fs *fs, dev_t base)
 {
-	return mount_rests_on(fs, base, OVER_DEVICES);
+	return mount_rests_on(fs, base, OVER_DEVICES | OVER_REDIRECTS);
 }
 
 /* Is @dev itself what a filesystem is on? */
@@ -201,7 +234,8 @@ static enum whereabouts place_of(struct libmnt_fs *fs, dev_t base)
 	if (!device_of_mount(fs))
 		return has_no_device(mnt_fs_get_fstype(fs)) ? PLACE_ELSEWHERE :
 							      PLACE_UNKNOWN;
-	return mount_rests_on(fs, base, OVER_DEVICES | OVER_FILES) ?
+	return mount_rests_on(fs, base,
+			      OVER_DEVICES | OVER_FILES | OVER_REDIRECTS) ?
 		       PLACE_ON_IT :
 		       PLACE_ELSEWHERE;
 }
