@@ -30,6 +30,9 @@ struct migrate_args {
 	bool force;
 };
 
+/* Somebody else, who watched as well, has ended it well. */
+#define MIGRATED (-2)
+
 /* Is it the one that a command names? */
 static bool is_target(dev_t dev, const struct migrate_args *args)
 {
@@ -39,8 +42,8 @@ static bool is_target(dev_t dev, const struct migrate_args *args)
 }
 
 /*
- * One of the two has errors, and what comes now hangs in the mirror. The source is
- * complete: what was acknowledged is there. The lock is held.
+ * One of the two has errors. The source is complete: what was acknowledged is there.
+ * The lock is held.
  */
 static int give_up(struct stack *stack, const struct migrate_args *args,
 		   const struct progress *now)
@@ -54,9 +57,7 @@ static int give_up(struct stack *stack, const struct migrate_args *args,
 				    "another target";
 	int err;
 
-	err = stack_rescue(stack);
-	if (!err)
-		err = stack_remove_quietly(&remove);
+	err = stack_remove_quietly(&remove);
 	return failed(.op = OP_MIGRATE, .what = args->target,
 		      .device = stack->device, .err = EIO,
 		      .cause = source ? "the source has errors" :
@@ -80,24 +81,34 @@ static bool look_again(struct stack *stack, const struct migrate_args *args,
 static int ended_by_others(const struct stack *stack,
 			   const struct migrate_args *args)
 {
+	dev_t to = stack_moved_to(stack);
+
+	if (to && is_target(to, args))
+		return MIGRATED;
 	return failed(.op = OP_MIGRATE, .what = args->target,
 		      .device = stack->device,
 		      .cause = "somebody has ended it meanwhile",
 		      .next = "see 'bioctl stack list'; --cancel ends the rest");
 }
 
-/* It is not there any more, or not alive. */
+/*
+ * It is not there any more, or not alive. Then what comes now hangs in it, and with
+ * that whoever freezes what is above, holding the lock. So it is rescued before.
+ */
 static int mirror_ended(struct stack *stack, const struct migrate_args *args)
 {
 	struct progress now;
 	int lock, err;
+	bool has_failed;
 
+	has_failed = look_again(stack, args, &now) && !mirror_is_alive(&now);
+	if (has_failed && stack_rescue(stack))
+		return BIOCTL_FAILED;
 	lock = pin_lock();
 	if (lock < 0)
 		return BIOCTL_FAILED;
-	err = look_again(stack, args, &now) && !mirror_is_alive(&now) ?
-		      give_up(stack, args, &now) :
-		      ended_by_others(stack, args);
+	err = has_failed ? give_up(stack, args, &now) :
+			   ended_by_others(stack, args);
 	close(lock);
 	return err;
 }
@@ -323,7 +334,7 @@ static int go_on(struct stack *stack, const struct migrate_args *args, int lock)
 	at_step("copied");
 	if (!err)
 		err = finish(stack, args);
-	if (err)
+	if (err && err != MIGRATED)
 		return err;
 	stack_look(stack, stack->key, MIGRATE_STACK);
 	return say_moved(stack);
@@ -361,6 +372,8 @@ static int run(void *input)
 	int err, lock;
 
 	err = kernel_check();
+	if (!err && args->cancel)
+		err = stack_let_go(args->source, MIGRATE_STACK);
 	if (err)
 		return err;
 	lock = pin_lock();

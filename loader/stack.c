@@ -152,6 +152,9 @@ static int run(void *input)
 	int verb = verb_find(args->verb), err;
 
 	err = kernel_check();
+	if (!err && verbs[verb].changes)
+		err = stack_let_go(args->device,
+				   args->name ? args->name : STACK_POLICY);
 	if (err)
 		return err;
 	if (verbs[verb].changes && pin_lock() < 0)

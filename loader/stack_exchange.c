@@ -260,3 +260,21 @@ int stack_rescue(struct stack *stack)
 		stack_look(stack, stack->key, stack->name);
 	return err;
 }
+
+/**
+ * stack_let_go - let everything pass that hangs in a stack that is to be ended
+ * @device: its device
+ * @name: of the stack, if there is one
+ *
+ * Context: without the lock: whoever has it may be freezing what hangs there.
+ */
+int stack_let_go(const char *device, const char *name)
+{
+	struct stack stack;
+	int err;
+
+	err = stack_find(&stack, device, name);
+	if (!err && stack.dm.live && stack_mirror_failed(&stack))
+		err = stack_rescue(&stack);
+	return err;
+}
