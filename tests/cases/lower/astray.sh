@@ -159,6 +159,13 @@ held_back() {
 	expect_eq "not where a filesystem is" "$(query .held_back stack insert \
 		"$DEV" --table "linear @lower 0")" null
 	must bioctl stack remove "$DEV"
+	must dd if=/dev/zero of="$DIR/swap" bs=1M count=4 conv=fsync status=none
+	must chmod 600 "$DIR/swap"
+	must mkswap -q "$DIR/swap"
+	must swapon "$DIR/swap"
+	expect_refused "where a filesystem has a file to swap to" null \
+		"slow limits what" migrate "$DEV" "$THIRD"
+	must swapoff "$DIR/swap"
 	must umount "$DIR"
 	part=$(new_partitions "$DEV" size=32MiB size=32MiB | head -n 1)
 	must mkfs.ext4 -q "$part"
