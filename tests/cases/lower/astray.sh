@@ -2,10 +2,11 @@
 # shellcheck shell=bash disable=SC2034
 
 DESCRIPTION="What would leave data where nobody looks for them is refused: a stack that does not fit, that is elsewhere, that snapshots need, that writes may go past."
-REQUIRES="cmd:jq cmd:dmsetup cmd:mkfs.ext4"
+REQUIRES="cmd:jq cmd:dmsetup cmd:mkfs.ext4 config:NVME_MULTIPATH config:NVME_TARGET_LOOP"
 TIMEOUT=200
 
 . "$BLKI_ROOT/tests/lib/lower.sh"
+. "$BLKI_ROOT/tests/lib/nvme.sh"
 
 # Before anything goes through it: what it had taken in would be lost.
 unfit() {
@@ -137,7 +138,7 @@ names_and_sizes() {
 
 # Nothing is mounted: who is held back there would go past what is put in.
 held_back() {
-	local group md part
+	local group md part head
 
 	# No disk that is removed: blk_throtl_exit() leaks then, in 6.12, as the
 	# policy is off already.
@@ -176,9 +177,13 @@ held_back() {
 	md=$(new_md 1 "$(new_null_blk size=300)" "$(new_null_blk size=300)")
 	expect_refused "a migration of an array" null "no barrier waits" \
 		migrate "$md" "$THIRD"
-	expect_refused "a migration of what has no queue of requests" null \
-		"no barrier waits" migrate \
-		"$(new_null_blk size=256 queue_mode=0)" "$THIRD"
+	nvme_export "$(new_null_blk size=200)"
+	nvme_connect 1
+	must wait_for 20 nvme_has_paths 1
+	head=$(nvme_head)
+	wait_device "$head"
+	expect_refused "a migration of what has several paths" null \
+		"no barrier waits" migrate "$head" "$THIRD"
 }
 
 one_on_the_other() {
