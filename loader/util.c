@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "bioctl.h"
 
@@ -15,7 +14,7 @@ static void out_of_memory(void)
 	/* Where it goes may stand still, and would until we are gone. */
 	if (!fail_is_held())
 		fputs("bioctl: out of memory\n", stderr);
-	_exit(BIOCTL_FAILED);
+	exit(BIOCTL_FAILED);
 }
 
 char *strf(const char *fmt, ...)
