@@ -11,7 +11,7 @@ TIMEOUT=200
 migrated() {
 	local name=$1 fs=$2 dev=$3 target dir before sums
 
-	target=$(new_null_blk size=300)
+	target=$(new_null_blk size=300 discard=1)
 	must make_fs "$fs" "$dev"
 	dir=$(new_mount "$dev")
 	start_load "$dir/file" 300 --fsync=8 --size=8M
@@ -35,6 +35,8 @@ migrated() {
 	expect_eq "$name: the target has the file" "$(md5sum <"$dir/probe")" \
 		"$sums"
 	must umount "$dir"
+	# All of it was copied, into the machine's memory.
+	must blkdiscard -f "$target"
 	expect_no_stack "$name" "$dev"
 }
 
