@@ -67,7 +67,7 @@ in_flight() {
 }
 
 # What programs send elsewhere is on the other disk, whatever is mounted.
-redirected() {
+goes_elsewhere() {
 	local other
 
 	new_ext4 64
@@ -281,7 +281,7 @@ test_run() {
 	hold_gate
 	half_a_pin
 	loaded
-	redirected
+	goes_elsewhere
 	cache_in_use
 	frozen_by_another
 	watched_twice
