@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Where else the programs of a device may send its bios. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "bioctl.h"
+#include "target.h"
 
 static unsigned int add_targets(int map, dev_t **list, unsigned int nr)
 {
@@ -34,14 +34,11 @@ static unsigned int add_program(__u32 id, dev_t **list, unsigned int nr)
 	int count = entry_maps(&entry, maps);
 
 	for (int i = 0; i < count; i++) {
-		struct bpf_map_info info = {};
-		__u32 len = sizeof(info);
 		int fd = bpf_map_get_fd_by_id(maps[i]);
 
 		if (fd < 0)
 			continue;
-		if (!bpf_map_get_info_by_fd(fd, &info, &len) &&
-		    info.type == BPF_MAP_TYPE_BLKDEV)
+		if (target_is_map(fd, NULL))
 			nr = add_targets(fd, list, nr);
 		close(fd);
 	}

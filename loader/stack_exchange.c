@@ -159,9 +159,9 @@ static int load_out(const struct stack *stack, const char *table)
 /*
  * Suspended, it takes nothing in any more, and @check knows what is not written.
  * Only then the table is loaded: before, whoever resumes would put it in, as he would
- * one that somebody who was killed has loaded. But to
- * load it takes memory, which there may be none of when what the machine swaps to
- * is suspended: where nothing is to be checked it is loaded before.
+ * one that somebody who was killed has loaded. But to load it takes memory, which
+ * there may be none of when what the machine swaps to is suspended: where nothing is
+ * to be checked it is loaded before.
  */
 static int exchange_suspended(const struct stack *stack, struct frozen *frozen,
 			      const char *table,

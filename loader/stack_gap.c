@@ -70,24 +70,24 @@ static char *limited_by(const char *number)
  * under way that the barrier does not see. Not all of them show what they are on.
  * Device mapper is suspended; memory has been written when it has taken a bio.
  */
-static bool is_bio_based(const char *number)
+static bool is_bio_based(dev_t disk, const char *number)
 {
 	static const char *const at_once[] = { "ram[0-9]*", "zram[0-9]*",
 					       "pmem[0-9]*" };
-	char *path = realpath(strf("/sys/dev/block/%s", number), NULL);
-	const char *name = path ? strrchr(path, '/') + 1 : "";
+	const char *name = base_name(device_name(disk));
 	bool found;
-	size_t i;
 
 	found = access(strf("/sys/dev/block/%s/mq", number), F_OK) &&
 		access(strf("/sys/dev/block/%s/dm", number), F_OK);
-	for (i = 0; found && i < sizeof(at_once) / sizeof(*at_once); i++)
+	for (size_t i = 0; found && i < ARRAY_SIZE(at_once); i++)
 		found = fnmatch(at_once[i], name, 0);
-	free(path);
 	return found;
 }
 
-/* A swap file is written without its filesystem: to freeze that holds nothing up. */
+/*
+ * A swap file is written without its filesystem: to freeze that holds nothing up. It
+ * may be deleted, or have blanks in its name: then nobody knows where it is.
+ */
 static bool has_swap_file(dev_t dev)
 {
 	FILE *file = fopen("/proc/swaps", "re");
@@ -97,7 +97,7 @@ static bool has_swap_file(dev_t dev)
 	while (file && !found && fgets(line, sizeof(line), file))
 		found = sscanf(line, "%4095s %15s", path, type) == 2 &&
 			!strcmp(type, "file") &&
-			file_place(path, dev) == PLACE_ON_IT;
+			file_place(path, dev) != PLACE_ELSEWHERE;
 	if (file)
 		fclose(file);
 	return found;
@@ -124,7 +124,7 @@ char *stack_gap(const struct stack *stack)
 	group = limited_by(number);
 	if (group)
 		return strf("%s limits what is written to it", group);
-	if (is_bio_based(number))
+	if (is_bio_based(disk, number))
 		return strf("no barrier waits for all that its driver has "
 			    "under way");
 	return NULL;

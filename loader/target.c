@@ -41,6 +41,19 @@ bool target_parse(struct target *target, const char *text, bool device)
 	return parse_u64(left, &target->key) && target->key <= UINT32_MAX;
 }
 
+/* @name: of the map; NULL: any */
+bool target_is_map(int fd, const char *name)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_map_get_info_by_fd(fd, &info, &len) ||
+	    info.type != BPF_MAP_TYPE_BLKDEV)
+		return false;
+	/* The kernel keeps the first 15 characters of a name. */
+	return !name || !strncmp(info.name, name, sizeof(info.name) - 1);
+}
+
 int target_bad(const char *text, bool device)
 {
 	failed(.op = OP_TARGET_ADD, .what = text,

@@ -16,6 +16,7 @@ struct target {
 
 /* Without @device, "[MAP:]KEY" is what is expected. */
 bool target_parse(struct target *target, const char *text, bool device);
+bool target_is_map(int fd, const char *name);
 int target_bad(const char *text, bool device);
 int target_set(int map_fd, const struct target *target, __u64 flags,
 	       const char *text, const char *device);

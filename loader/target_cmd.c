@@ -36,18 +36,6 @@ static int map_by_path_or_id(const char *map)
 	return fd;
 }
 
-static bool is_device_map(int fd, const char *name)
-{
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-
-	if (bpf_map_get_info_by_fd(fd, &info, &len) ||
-	    info.type != BPF_MAP_TYPE_BLKDEV)
-		return false;
-	/* The kernel keeps the first 15 characters of a name. */
-	return !name || !strncmp(info.name, name, sizeof(info.name) - 1);
-}
-
 /* The device map of a program, which must have one (of that name). */
 static int map_of_program(const struct entry *entry, const char *name,
 			  const char *device)
@@ -61,7 +49,7 @@ static int map_of_program(const struct entry *entry, const char *name,
 
 		if (map < 0)
 			continue;
-		if (is_device_map(map, name) && !maps++)
+		if (target_is_map(map, name) && !maps++)
 			found = map;
 		else
 			close(map);
@@ -91,7 +79,7 @@ static int open_map(const struct target_args *args, const char *name,
 		int fd = map_by_path_or_id(args->map);
 
 		if (fd >= 0 &&
-		    !(fd_is(fd, "bpf-map") && is_device_map(fd, name))) {
+		    !(fd_is(fd, "bpf-map") && target_is_map(fd, name))) {
 			close(fd);
 			failed(.op = OP_QUERY, .what = args->map,
 			       .cause = "it is not a device map",
@@ -251,7 +239,7 @@ static int list_of_chain(const struct target_args *args, json_t *maps)
 
 			if (fd < 0)
 				continue;
-			if (is_device_map(fd, NULL))
+			if (target_is_map(fd, NULL))
 				json_array_append_new(maps, map_json(fd));
 			close(fd);
 		}
