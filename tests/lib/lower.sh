@@ -102,6 +102,21 @@ is_written() {
 	[ "$(awk '{ print $5 }' "$(sys_dir "$1")/stat")" -ge "$2" ]
 }
 
+# new_breakable NAME MIB: a device of device mapper, for breaks
+new_breakable() {
+	local base
+
+	base=$(new_null_blk size="$2")
+	new_dm "$1" "0 $(blockdev --getsz "$base") linear $base 0"
+}
+
+# breaks DEVICE: all I/O fails from now on
+breaks() {
+	echo "0 $(blockdev --getsz "$1") error" | must dmsetup reload "${1##*/}"
+	must dmsetup suspend --noudevsync --noflush "${1##*/}"
+	must dmsetup resume --noudevsync "${1##*/}"
+}
+
 is_stopped() {
 	grep -q '^State:.T' "/proc/$1/status" 2>/dev/null
 }

@@ -90,19 +90,6 @@ is_copying() {
 		--name migrate 2>/dev/null)" = inserted ]
 }
 
-new_target() {
-	local base
-
-	base=$(new_null_blk size=64)
-	new_dm "$1" "0 $(blockdev --getsz "$base") linear $base 0"
-}
-
-breaks() {
-	echo "0 $(blockdev --getsz "$1") error" | must dmsetup reload "${1##*/}"
-	must dmsetup suspend --noudevsync --noflush "${1##*/}"
-	must dmsetup resume --noudevsync "${1##*/}"
-}
-
 waits_in_kernel() {
 	grep -q '^State:.D' "/proc/$1/status"
 }
@@ -110,7 +97,7 @@ waits_in_kernel() {
 # hanging NAME: a mirror whose target has failed, nobody who looks at it, and
 # somebody who has the lock and freezes what hangs there
 hanging() {
-	TARGET=$(new_target "$1")
+	TARGET=$(new_breakable "$1" 64)
 	undo_with bioctl migrate "$DEV" --cancel
 	bioctl -j migrate "$DEV" "$TARGET" --rate 2 >"$TMP/migrate" 2>&1 &
 	WATCHER=$!

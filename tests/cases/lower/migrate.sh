@@ -72,20 +72,6 @@ interrupted() {
 	ok "fio runs" load_runs
 }
 
-# new_target NAME: one that can break
-new_target() {
-	local base
-
-	base=$(new_null_blk size=400)
-	new_dm "$1" "0 $(blockdev --getsz "$base") linear $base 0"
-}
-
-breaks() {
-	echo "0 $(blockdev --getsz "$1") error" | must dmsetup reload "${1##*/}"
-	must dmsetup suspend --noudevsync --noflush "${1##*/}"
-	must dmsetup resume --noudevsync "${1##*/}"
-}
-
 # gave_up NAME: and said why, CAUSE
 gave_up() {
 	expect_within "$1: bioctl ends" 60 dead "$MIGRATION"
@@ -100,7 +86,7 @@ gave_up() {
 failing_target() {
 	local target
 
-	target=$(new_target failing)
+	target=$(new_breakable failing 400)
 	bioctl -j migrate "$DEV" "$target" --rate 2 --force \
 		>"$TMP/failing" 2>&1 &
 	MIGRATION=$!
@@ -115,7 +101,7 @@ failing_target() {
 failing_at() {
 	local target
 
-	target=$(new_target "$2")
+	target=$(new_breakable "$2" 400)
 	BIOCTL_PAUSE_AT=$1 bioctl -j migrate "$DEV" "$target" --verify --force \
 		>"$TMP/failing" 2>&1 &
 	MIGRATION=$!
