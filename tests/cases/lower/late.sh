@@ -134,6 +134,8 @@ frozen_by_another() {
 
 	hanging two
 	kill -KILL "$WATCHER"
+	# The kernel's limit for all mirrors, which --rate had lowered
+	echo 100 >/sys/module/dm_mirror/parameters/raid1_resync_throttle
 	ok "cancelled" timeout "$(scaled 60)" bioctl migrate "$DEV" --cancel
 	all_end "cancelled" 137
 	must umount "$DIR"
