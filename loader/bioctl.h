@@ -291,16 +291,13 @@ int place_resolve(const struct place_args *args, struct chain *chain,
 /* detach.c */
 int link_detach(int link, __u32 flags);
 
-/* freeze.c */
-struct frozen;
-
-/* Is @dev @base, a partition of it, or stacked on it at any height? */
 /* where.c */
 enum whereabouts { PLACE_ELSEWHERE, PLACE_ON_IT, PLACE_UNKNOWN };
 
 struct libmnt_fs;
 
 dev_t device_disk(dev_t dev);
+/* Is @dev @base, a partition of it, or stacked on it at any height? */
 bool device_is_above(dev_t dev, dev_t base);
 bool device_rests_on(dev_t dev, dev_t base);
 bool device_is_stacked_on(dev_t dev, dev_t base);
@@ -312,6 +309,7 @@ bool device_is_mounted(dev_t dev);
 dev_t *device_redirects(dev_t dev);
 
 /* freeze.c */
+struct frozen;
 
 int freeze_filesystems(dev_t dev, const char *device, struct frozen **frozen);
 int freeze_device(dev_t dev, const char *device, struct frozen **frozen);

@@ -3,60 +3,22 @@
  * --freeze: no bio is on its way above the device's queue while the programs
  * change, if what sends them is a filesystem that stands still.
  *
- * A frozen filesystem stays frozen when the process that froze it dies, and then
- * whoever writes there hangs. So there is a second process that thaws what was
- * frozen if the first is gone, killed or not.
+ * A frozen filesystem stays frozen when the process that froze it dies: see guard.c.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <libmount/libmount.h>
 #include <linux/fs.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bioctl.h"
 #include "dm.h"
-#include "memory.h"
-
-struct mount {
-	struct mount *next;
-	char *path;
-	dev_t dev; /* as in mountinfo */
-	int fd;
-	bool *frozen; /* shared with the guard */
-};
-
-#define MAX_SUSPENDED 32
-#define WATCH_MS 200
-
-struct suspended {
-	char name[DM_NAME_MAX + 1]; /* "" if there is none */
-	bool ours;
-};
-
-struct frozen {
-	struct mount *mounts;
-	struct suspended *suspended; /* dm devices; shared with the guard */
-	char *dm; /* name of the device itself, if device mapper made it */
-	bool flushed; /* and it was suspended for a moment */
-	pid_t guard;
-	int tie; /* the guard thaws when it is closed */
-	struct frozen *earlier; /* frozen before, and still */
-	bool *freezing; /* shared with the guard */
-	/* Called by the guard, now and then, while the first process freezes */
-	void (*hangs)(void *arg);
-	void *arg;
-};
-
-/* In one cut there are several. */
-static struct frozen *last_frozen;
+#include "freeze.h"
 
 static void add_mount(struct libmnt_fs *fs, int fd, struct mount **list)
 {
@@ -133,175 +95,6 @@ static int open_mounts(dev_t dev, const char *device, struct mount **list)
 	mnt_free_iter(iter);
 	mnt_unref_table(mounts);
 	return err;
-}
-
-/* The last first: it may be what the others are stacked on. */
-static int resume_all(const struct frozen *frozen)
-{
-	int err = BIOCTL_OK;
-
-	for (int i = MAX_SUSPENDED - 1; i >= 0; i--) {
-		struct suspended *dm = &frozen->suspended[i];
-		int ret;
-
-		if (!*dm->name)
-			continue;
-		ret = dm->ours ? dm_resume(dm->name) :
-				 dm_resume_foreign(dm->name);
-		/* Or the guard tries it again. */
-		if (!ret)
-			*dm->name = '\0';
-		err |= ret;
-	}
-	return err;
-}
-
-static void thaw_if_frozen(const struct mount *mount)
-{
-	if (*mount->frozen)
-		ioctl(mount->fd, FITHAW, 0);
-}
-
-/* Until the first process has done all, or is gone */
-static void watch(const struct frozen *frozen, int tie)
-{
-	struct pollfd poll_tie = { .fd = tie, .events = POLLIN };
-	int ret;
-
-	for (;;) {
-		ret = poll(&poll_tie, 1, frozen->hangs ? WATCH_MS : -1);
-		if (ret > 0 || (ret < 0 && errno != EINTR))
-			return;
-		if (!ret && *frozen->freezing)
-			frozen->hangs(frozen->arg);
-	}
-}
-
-/* Whoever ends a service kills all that is in its control group. */
-static void leave_cgroup(void)
-{
-	static const char *const roots[] = {
-		"/sys/fs/cgroup/cgroup.procs",
-		"/sys/fs/cgroup/unified/cgroup.procs",
-		"/sys/fs/cgroup/systemd/cgroup.procs",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
-		int fd = open(roots[i], O_WRONLY | O_CLOEXEC);
-
-		if (fd < 0)
-			continue;
-		/* It may not be allowed: then it stays where it is. */
-		dprintf(fd, "0");
-		close(fd);
-	}
-}
-
-/* A session of its own: who kills the first process and its group spares it. */
-static void guard(const struct frozen *frozen, int tie, int ready)
-{
-	char byte = 0;
-
-	setsid();
-	leave_cgroup();
-	drop_ballast();
-	dm_udev_hold();
-	if (stay_in_memory())
-		_exit(1);
-	write_nothing_out(true);
-	if (write(ready, &byte, 1) != 1)
-		_exit(1);
-	watch(frozen, tie);
-	/* As it was suspended last; to thaw is to write. */
-	resume_all(frozen);
-	for (struct mount *m = frozen->mounts; m; m = m->next)
-		thaw_if_frozen(m);
-	/* The guards of what was frozen earlier go on; udev may need that. */
-	for (struct frozen *f = frozen->earlier; f; f = f->earlier)
-		close(f->tie);
-	dm_udev_release();
-	_exit(0);
-}
-
-/* Where messages go, and what udev needs, may be what stands still. */
-static void begin(struct frozen *frozen)
-{
-	frozen->earlier = last_frozen;
-	last_frozen = frozen;
-	if (frozen->earlier)
-		return;
-	dm_udev_hold();
-	fail_hold();
-}
-
-static void end(struct frozen *frozen)
-{
-	struct frozen **at = &last_frozen;
-
-	while (*at != frozen)
-		at = &(*at)->earlier;
-	*at = frozen->earlier;
-	if (last_frozen)
-		return;
-	write_nothing_out(false);
-	drop_ballast();
-	munlockall();
-	dm_udev_release();
-	fail_release();
-}
-
-/* Return: errno, or 0 if it is ready to do its work. */
-static int fork_guard(struct frozen *frozen)
-{
-	int ends[2], ready[2];
-	char byte;
-	int err;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return errno;
-	if (pipe2(ready, O_CLOEXEC) || stay_in_memory())
-		return errno;
-	frozen->guard = fork();
-	if (frozen->guard < 0)
-		return errno;
-	if (!frozen->guard) {
-		close(ends[1]);
-		guard(frozen, ends[0], ready[1]);
-	}
-	close(ends[0]);
-	close(ready[1]);
-	frozen->tie = ends[1];
-	err = read(ready[0], &byte, 1) == 1 ? 0 : ENOMEM;
-	close(ready[0]);
-	take_ballast();
-	write_nothing_out(true);
-	return err;
-}
-
-static int start_guard(struct frozen *frozen, const char *device)
-{
-	size_t len = MAX_SUSPENDED * sizeof(*frozen->suspended) + 1;
-	bool *flags;
-	char *shared;
-	int err;
-
-	for (struct mount *m = frozen->mounts; m; m = m->next)
-		len++;
-	shared = mmap(NULL, len, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		return failed(.op = OP_FREEZE, .device = device, .err = errno);
-	frozen->suspended = (struct suspended *)shared;
-	flags = (bool *)(frozen->suspended + MAX_SUSPENDED);
-	frozen->freezing = flags++;
-	for (struct mount *m = frozen->mounts; m; m = m->next)
-		m->frozen = flags++;
-	begin(frozen);
-	err = fork_guard(frozen);
-	if (!err)
-		return BIOCTL_OK;
-	end(frozen);
-	return failed(.op = OP_FREEZE, .device = device, .err = err);
 }
 
 static int freeze_one(struct mount *mount, const char *device)
@@ -384,7 +177,6 @@ static int freeze(dev_t dev, const char *device, bool always,
 	int err;
 
 	*frozen = NULL;
-	f->tie = -1;
 	f->hangs = hangs;
 	f->arg = arg;
 	f->dm = dm_name(dev);
@@ -501,8 +293,6 @@ int thaw_filesystems(struct frozen *frozen, const char *device)
 		*m->frozen = false;
 		close(m->fd);
 	}
-	close(frozen->tie);
-	waitpid(frozen->guard, NULL, 0);
-	end(frozen);
+	end_guard(frozen);
 	return err;
 }
