@@ -337,4 +337,6 @@ MUTANTS = [
     (B + "follow.c", "disk->nr_zones = 0;", "", "lower/follow"),
     (B + "flush.c", "queue_work(reserve->wq, &flush->work);",
      "queue_work(blk_interposer_wq, &flush->work);", "flush/stuck"),
+    (B + "target.c", "blk_interposer_drain_onward(target);", "",
+     "flush/middle"),
 ]

@@ -137,27 +137,22 @@ static void blk_interposer_next(struct blk_interposer_target *target,
 	idisk = blk_interposer_of(target->bdev->bd_disk);
 	if (idisk)
 		blk_interposer_add_used(idisk, bdev_partno(target->bdev), next);
-	/* By programs of a device below that a driver maps to in place: any. */
-	if (READ_ONCE(target->passes_on))
+	if (READ_ONCE(target->strays))
 		bitmap_fill(next, BLK_INTERPOSER_MAX_TARGETS);
 }
 
 /*
  * Redirect by redirect, not in one walk over all targets: while we wait for
  * one, a bio may go on from there to another that was drained before. Waits
- * for bios of other disks there as well.
+ * for bios of other disks there as well. @level: where they may be now
  */
-static int blk_interposer_drain(struct blk_interposer_disk *idisk,
-				unsigned long *timeout)
+static int blk_interposer_drain(unsigned long *level, unsigned long *timeout)
 {
-	DECLARE_BITMAP(level, BLK_INTERPOSER_MAX_TARGETS);
 	DECLARE_BITMAP(next, BLK_INTERPOSER_MAX_TARGETS);
 	struct blk_interposer_target *target;
 	unsigned int id, hops;
 	int ret;
 
-	bitmap_zero(level, BLK_INTERPOSER_MAX_TARGETS);
-	blk_interposer_add_used(idisk, 0, level);
 	for (hops = 0; hops < BPF_BIO_MAX_HOPS; hops++) {
 		bitmap_zero(next, BLK_INTERPOSER_MAX_TARGETS);
 		for_each_set_bit(id, level, BLK_INTERPOSER_MAX_TARGETS) {
@@ -175,6 +170,26 @@ static int blk_interposer_drain(struct blk_interposer_disk *idisk,
 		bitmap_copy(level, next, BLK_INTERPOSER_MAX_TARGETS);
 	}
 	return 0;
+}
+
+/**
+ * blk_interposer_drain_onward - wait for bios that went on from a target
+ * @target: target without slots and without bios that are counted there
+ *
+ * They are counted at other targets. Until they have ended they need this one, of
+ * whose disk they may be parts, and barriers and flushes of their sources find them
+ * only through it.
+ *
+ * Context: process context that is not killed, sleeps until they have ended.
+ */
+void blk_interposer_drain_onward(struct blk_interposer_target *target)
+{
+	DECLARE_BITMAP(level, BLK_INTERPOSER_MAX_TARGETS);
+	unsigned long timeout = MAX_SCHEDULE_TIMEOUT;
+
+	bitmap_zero(level, BLK_INTERPOSER_MAX_TARGETS);
+	blk_interposer_next(target, level);
+	blk_interposer_drain(level, &timeout);
 }
 
 /**
@@ -200,6 +215,7 @@ static int blk_interposer_drain(struct blk_interposer_disk *idisk,
 int blk_interposer_barrier(struct gendisk *disk)
 {
 	unsigned long timeout = BLK_INTERPOSER_BARRIER_TIMEOUT;
+	DECLARE_BITMAP(level, BLK_INTERPOSER_MAX_TARGETS);
 	struct blk_interposer_disk *idisk;
 	unsigned int noio;
 	int ret;
@@ -210,8 +226,11 @@ int blk_interposer_barrier(struct gendisk *disk)
 	if (ret)
 		goto out;
 	idisk = blk_interposer_of(disk);
-	if (idisk)
-		ret = blk_interposer_drain(idisk, &timeout);
+	if (!idisk)
+		return 0;
+	bitmap_zero(level, BLK_INTERPOSER_MAX_TARGETS);
+	blk_interposer_add_used(idisk, 0, level);
+	ret = blk_interposer_drain(level, &timeout);
 out:
 	if (ret)
 		pr_warn_ratelimited("%s: blk_interposer: barrier gave up with %d, bios decided by the old programs are still in flight\n",

@@ -272,6 +272,8 @@ static inline bool blk_interposer_at_rest(unsigned int turns)
  * @state: BLK_INTERPOSER_DIRTY and the number of flushes under way
  * @passes_on: a write went on from here to another target, which may not be
  *	found from the source: flush this one always
+ * @strays: a bio went on from a device below that a driver had mapped it to in
+ *	place: it may be at any target
  * @node: in the list of targets that have slots
  * @val: what a lookup in the map returns
  */
@@ -290,6 +292,7 @@ struct blk_interposer_target {
 	struct work_struct end_work;
 	atomic_t state;
 	bool passes_on;
+	bool strays;
 	struct list_head node;
 	struct bpf_blkdev_val val;
 };
@@ -483,6 +486,7 @@ int blk_interposer_redirect(struct bio *bio,
 
 /* barrier.c */
 int blk_interposer_barrier(struct gendisk *disk);
+void blk_interposer_drain_onward(struct blk_interposer_target *target);
 
 /* target.c */
 extern struct mutex blk_interposer_targets_lock;
@@ -492,7 +496,7 @@ void blk_interposer_target_close(struct blk_interposer_target *target);
 bool blk_interposer_target_gone(struct blk_interposer_target *target);
 struct blk_interposer_target *blk_interposer_target_tryget(unsigned int id);
 void blk_interposer_target_put(struct blk_interposer_target *target);
-void blk_interposer_uncount(struct bio *bio);
+void blk_interposer_uncount(struct bio *bio, struct block_device *from);
 void blk_interposer_count_part(struct bio *part, const struct bio *bio);
 
 /* dispatch.c */

@@ -107,8 +107,8 @@ static bool blk_interposer_can_poll(struct block_device *bdev)
  * @d: verdict BPF_BIO_REDIRECT; the reference to its counter is taken over
  * @status: to complete the bio with if it was refused
  *
- * A bio that was redirected before changes its counter: the earlier target has
- * nothing to do with it any more.
+ * A bio that was redirected before changes its counter. The earlier target stays
+ * open for it nevertheless: see blk_interposer_drain_onward().
  *
  * Context: process context, does not sleep.
  * Return: a negative value: bi_bdev and bi_sector are the target's, the bio is
@@ -139,7 +139,7 @@ int blk_interposer_redirect(struct bio *bio,
 	/* It ends by interrupt then; bio_poll() finds nothing to poll for. */
 	if (unlikely(bio->bi_opf & REQ_POLLED) && !blk_interposer_can_poll(to))
 		bio_clear_polled(bio);
-	blk_interposer_uncount(bio);
+	blk_interposer_uncount(bio, d->bdev);
 	if (bio_op(bio) == REQ_OP_WRITE && bio_sectors(bio) &&
 	    blk_interposer_needs_fua(d->bdev, to))
 		bio->bi_opf |= REQ_FUA;

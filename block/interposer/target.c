@@ -6,8 +6,8 @@
  * A target begins when a device map gets a block device that no slot holds
  * yet (with that mode). It ends in this order: the last slot lets go; a grace
  * period later no program can choose it any more and its counter is killed;
- * the last redirected bio ends and the counter is at rest; a worker flushes the
- * device and closes the file. An error of that flush is kept for the next
+ * the last redirected bio ends and the counter is at rest; a worker waits for those
+ * that went on to other targets, flushes the device and closes the file. An error of that flush is kept for the next
  * flush of every disk that had used the target: the write cache of the source
  * is where its owner looks for it.
  *
@@ -132,15 +132,18 @@ static void blk_interposer_target_tell(struct blk_interposer_target *target,
 	}
 }
 
-/* No slot and no bio is left, and owners know: flush, tell the disks, forget. */
+/* No slot and no bio is left: wait, flush, tell the disks, forget. */
 static void blk_interposer_target_end(struct work_struct *work)
 {
 	struct blk_interposer_target *target =
 		container_of(work, struct blk_interposer_target, end_work);
-	blk_status_t status = blk_interposer_flush_target(target);
 	struct blk_interposer_disk *idisk;
+	blk_status_t status;
 	unsigned int noio;
 
+	/* First: what they have made dirty the flush is to reach. */
+	blk_interposer_drain_onward(target);
+	status = blk_interposer_flush_target(target);
 	mutex_lock(&blk_interposer_disks_lock);
 	if (status)
 		blk_interposer_target_tell(target, status);
@@ -341,12 +344,13 @@ blk_interposer_take(struct bio *bio)
 
 /**
  * blk_interposer_uncount - a bio goes on from its target to another
- * @bio: bio that was redirected to a device whose programs, or those of a
- *	device below that a driver mapped it to in place, redirect it again
+ * @bio: bio that was redirected
+ * @from: device whose programs redirect it again: the target, its disk, or a device
+ *	below that a driver mapped it to in place
  *
  * Context: any.
  */
-void blk_interposer_uncount(struct bio *bio)
+void blk_interposer_uncount(struct bio *bio, struct block_device *from)
 {
 	struct blk_interposer_inflight *inf = blk_interposer_inflight_of(bio);
 
@@ -354,6 +358,8 @@ void blk_interposer_uncount(struct bio *bio)
 		return;
 	if (op_is_write(bio->bi_opf))
 		WRITE_ONCE(inf->target->passes_on, true);
+	if (unlikely(from->bd_disk != inf->target->bdev->bd_disk))
+		WRITE_ONCE(inf->target->strays, true);
 	bio->bi_interposer &= BIO_INTERPOSER_HOPS_MASK;
 	percpu_ref_put(&inf->ref);
 }
