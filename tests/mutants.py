@@ -339,4 +339,6 @@ MUTANTS = [
      "queue_work(blk_interposer_wq, &flush->work);", "flush/stuck"),
     (B + "target.c", "blk_interposer_drain_onward(target);", "",
      "flush/middle"),
+    (K + "blk_topology.c", "blk_walk_reaches(&walk, disk);",
+     "blk_walk_meets(&walk, disk->part0);", "lower/loops"),
 ]

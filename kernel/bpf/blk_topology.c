@@ -309,6 +309,24 @@ static int blk_walk_meets(struct blk_walk *walk, struct block_device *bdev)
 	return 0;
 }
 
+/*
+ * A new stack is below the disk: whoever gets there through its lower device meets
+ * none of its programs, but its driver.
+ *
+ * Return: -ELOOP if I/O gets to @disk through a redirect and a stack.
+ */
+static int blk_walk_reaches(struct blk_walk *walk, struct gendisk *disk)
+{
+	struct blk_node *node;
+
+	list_for_each_entry(node, &walk->nodes, list) {
+		if ((node->how & BLK_WAYS) == BLK_WAYS &&
+		    node->bdev->bd_disk == disk)
+			return -ELOOP;
+	}
+	return 0;
+}
+
 /**
  * blk_topology_check_maps - may a program be attached?
  * @maps: its device maps
@@ -433,9 +451,9 @@ int __blk_interposer_check_stack(struct block_device *bdev,
 	mutex_lock(&blk_interposer_topology_lock);
 	blk_walk_init(&walk, BLK_STACKED | BLK_ALL);
 	blk_walk_add(bdev, &walk);
-	ret = blk_walk_all(&walk) ?: blk_walk_meets(&walk, disk->part0);
-	blk_walk_end(&walk);
+	ret = blk_walk_all(&walk) ?: blk_walk_reaches(&walk, disk);
 	mutex_unlock(&blk_interposer_topology_lock);
+	blk_walk_end(&walk);
 	if (ret == -ELOOP)
 		pr_warn_ratelimited("%s: blk_interposer: refused on top of %pg, which redirects to what is stacked on %s\n",
 				    disk->disk_name, bdev, disk->disk_name);

@@ -32,6 +32,30 @@ split_below() {
 	must remove_dm halves
 }
 
+# Its new table would be below its lower device, too, by way of a redirect.
+new_table() {
+	local disk=$1 other=$2 dm top
+
+	dm=$(linear changed "$disk")
+	must bioctl attach "$dm" count --lower >/dev/null
+	wait_device "$(lower_of "$dm")"
+	top=$(linear onlower "$(lower_of "$dm")")
+	must bioctl attach "$other" redirect --set "ranges=0-131071:0:0" \
+		--target "0=$top"
+	expect_fail "a table that comes back through the lower device" \
+		dmsetup reload changed --table \
+		"0 $(blockdev --getsz "$dm") linear $other 0"
+	expect_num "refused by name" "$(dmesg | grep -c \
+		"blk_interposer: refused on top of ${other##*/}")" -eq 1
+	must bioctl detach "$other"
+	must wait_for 10 remove_dm onlower
+	ok "without the redirect it is taken" dmsetup reload changed --table \
+		"0 $(blockdev --getsz "$dm") linear $other 0"
+	must dmsetup clear changed
+	must bioctl detach "$dm" count
+	must remove_dm changed
+}
+
 test_run() {
 	local disk part lower top
 
@@ -68,4 +92,5 @@ test_run() {
 		"come back" stack insert "$part" --table "linear $part 0"
 	expect_no_stack "a table refused" "$part"
 	split_below "$(new_null_blk)"
+	new_table "$(new_null_blk)" "$(new_null_blk)"
 }
