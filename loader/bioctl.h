@@ -179,7 +179,9 @@ const char *bpffs_root(void);
 char *pin_default_dir(const char *device_key, const char *name);
 char *pin_attachment_name(const char *link_path);
 char *pin_dir_of_link(const char *link_path);
+#define PIN_LOCKED (-2)
 int pin_lock(void);
+int pin_try_lock(void);
 int pin_make_dir(const char *dir);
 void pin_remove_dir(const char *dir);
 void pin_forget_maps(const char *dir);
@@ -297,7 +299,6 @@ enum whereabouts { PLACE_ELSEWHERE, PLACE_ON_IT, PLACE_UNKNOWN };
 struct libmnt_fs;
 
 dev_t device_disk(dev_t dev);
-/* Is @dev @base, a partition of it, or stacked on it at any height? */
 bool device_is_above(dev_t dev, dev_t base);
 bool device_rests_on(dev_t dev, dev_t base);
 bool device_is_stacked_on(dev_t dev, dev_t base);

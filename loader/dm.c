@@ -231,6 +231,7 @@ int dm_find(const char *name, struct dm_state *state)
 	state->live = info.live_table;
 	state->loaded = info.inactive_table;
 	state->suspended = info.suspended;
+	state->events = info.event_nr;
 	if (state->live) {
 		state->targets = read_lines(name, DM_DEVICE_TABLE);
 		state->status = read_lines(name, DM_DEVICE_STATUS);

@@ -17,6 +17,8 @@
  * @live: it has a table
  * @loaded: another table waits for the next resume
  * @suspended: no I/O gets through
+ * @events: how often a target has said that something happened; tables come and
+ *	go, the number stays
  * @targets: lines of its table, "" if there is none
  * @status: lines of its status
  */
@@ -28,6 +30,7 @@ struct dm_state {
 	bool live;
 	bool loaded;
 	bool suspended;
+	unsigned int events;
 	char *targets;
 	char *status;
 };

@@ -105,8 +105,10 @@ static int freeze_one(struct mount *mount, const char *device)
 		return BIOCTL_OK;
 	*mount->frozen = false;
 	/* Frozen already, by its owner or at another mount point. */
-	if (errno == EBUSY)
+	if (errno == EBUSY) {
+		mount->was_frozen = true;
 		return BIOCTL_OK;
+	}
 	return failed(.op = OP_FREEZE, .what = mount->path, .device = device,
 		      .err = errno);
 }
@@ -265,14 +267,26 @@ int guard_only(const char *device, struct frozen **frozen)
 	return err;
 }
 
+/* Not by us, at another mount point of the same */
+static bool by_others(const struct frozen *frozen, const struct mount *mount)
+{
+	if (!mount->was_frozen)
+		return false;
+	for (const struct mount *m = frozen->mounts; m; m = m->next)
+		if (m->dev == mount->dev && !m->was_frozen)
+			return false;
+	return true;
+}
+
 json_t *frozen_json(const struct frozen *frozen)
 {
-	json_t *mounts = json_array();
+	json_t *mounts = json_array(), *before = json_array();
 
 	for (struct mount *m = frozen ? frozen->mounts : NULL; m; m = m->next)
-		json_array_append_new(mounts, json_string_or_null(m->path));
-	return json_pack("{s:o, s:b}", "mounts", mounts, "suspended",
-			 frozen && frozen->flushed);
+		json_array_append_new(by_others(frozen, m) ? before : mounts,
+				      json_string_or_null(m->path));
+	return json_pack("{s:o, s:o, s:b}", "mounts", mounts, "frozen_before",
+			 before, "suspended", frozen && frozen->flushed);
 }
 
 /* Also tells what has failed since the freeze. */
@@ -283,6 +297,8 @@ int thaw_filesystems(struct frozen *frozen, const char *device)
 	if (!frozen)
 		return err;
 	err = resume_all(frozen);
+	/* It may write, as ext4 does, and what is below may hold that up. */
+	*frozen->freezing = true;
 	for (struct mount *m = frozen->mounts; m; m = m->next) {
 		if (*m->frozen && ioctl(m->fd, FITHAW, 0))
 			err = failed(.op = OP_FREEZE, .what = m->path,

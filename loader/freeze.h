@@ -13,6 +13,7 @@ struct mount {
 	dev_t dev; /* as in mountinfo */
 	int fd;
 	bool *frozen; /* shared with the guard */
+	bool was_frozen; /* before */
 };
 
 #define MAX_SUSPENDED 32
@@ -31,7 +32,7 @@ struct frozen {
 	int tie; /* the guard thaws when it is closed */
 	struct frozen *earlier; /* frozen before, and still */
 	bool *freezing; /* shared with the guard */
-	/* Called by the guard, now and then, while the first process freezes */
+	/* Called by the guard, now and then, while the first freezes, or thaws */
 	void (*hangs)(void *arg);
 	void *arg;
 };

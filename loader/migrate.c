@@ -50,18 +50,21 @@ static int give_up(struct stack *stack, const struct migrate_args *args,
 {
 	const struct stack_args remove = { .device = args->source,
 					   .name = MIGRATE_STACK };
-	bool source = now->health[0] != 'A';
-	const char *next = source ? "all I/O goes to it alone again: what it "
-				    "cannot read cannot be moved, see dmesg" :
-				    "all I/O goes to the source again: choose "
-				    "another target";
+	const char *cause = "one of the two has errors, see dmesg";
+	const char *next = "all I/O goes to the source again: choose "
+			   "another target";
 	int err;
 
+	if (now->health[0] && now->health[0] != 'A') {
+		cause = "the source has errors";
+		next = "all I/O goes to it alone again: what it cannot read "
+		       "cannot be moved, see dmesg";
+	} else if (now->health[0] && now->health[1] != 'A') {
+		cause = "the target has errors";
+	}
 	err = stack_remove_quietly(&remove);
 	return failed(.op = OP_MIGRATE, .what = args->target,
-		      .device = stack->device, .err = EIO,
-		      .cause = source ? "the source has errors" :
-					"the target has errors",
+		      .device = stack->device, .err = EIO, .cause = cause,
 		      .next = err ? "the source is complete: bioctl migrate "
 				    "--cancel" :
 				    next);
@@ -97,18 +100,22 @@ static int ended_by_others(const struct stack *stack,
  */
 static int mirror_ended(struct stack *stack, const struct migrate_args *args)
 {
-	struct progress now;
+	__u32 link = stack->link_info.id;
+	struct progress now = {};
 	int lock, err;
-	bool has_failed;
 
-	has_failed = look_again(stack, args, &now) && !mirror_is_alive(&now);
-	if (has_failed && stack_rescue(stack))
+	if (look_again(stack, args, &now) && !mirror_is_alive(&now) &&
+	    stack_rescue(stack))
 		return BIOCTL_FAILED;
 	lock = pin_lock();
 	if (lock < 0)
 		return BIOCTL_FAILED;
-	err = has_failed ? give_up(stack, args, &now) :
-			   ended_by_others(stack, args);
+	/* Whoever else watches, or freezes, may have done all that meanwhile. */
+	stack_look(stack, stack->key, MIGRATE_STACK);
+	if (stack->link_info.id == link && stack_passes_on(stack))
+		err = give_up(stack, args, &now);
+	else
+		err = ended_by_others(stack, args);
 	close(lock);
 	return err;
 }
@@ -266,7 +273,7 @@ static int finish_locked(struct stack *stack, const struct migrate_args *args)
 	if (!look_again(stack, args, &now) || stat(args->target, &st))
 		return ended_by_others(stack, args);
 	if (!mirror_is_alive(&now))
-		return give_up(stack, args, &now);
+		return MIRROR_FAILED;
 	target_fd = open(args->target, O_RDONLY | O_CLOEXEC);
 	if (target_fd < 0)
 		return failed(.op = OP_MIGRATE, .what = args->target,
@@ -281,16 +288,33 @@ static int finish_locked(struct stack *stack, const struct migrate_args *args)
 	return err;
 }
 
+/* Whoever has the lock may be freezing what hangs in a mirror that fails now. */
+static int lock_unless_failed(struct stack *stack)
+{
+	int lock;
+
+	while ((lock = pin_try_lock()) == PIN_LOCKED) {
+		struct progress now;
+
+		if (mirror_read(stack, &now) && !mirror_is_alive(&now))
+			return PIN_LOCKED;
+		sleep(1);
+	}
+	return lock;
+}
+
 static int finish(struct stack *stack, const struct migrate_args *args)
 {
-	int lock = pin_lock(), err;
+	int lock = lock_unless_failed(stack), err;
 
+	if (lock == PIN_LOCKED)
+		return mirror_ended(stack, args);
 	if (lock < 0)
 		return BIOCTL_FAILED;
 	err = finish_locked(stack, args);
 	at_step("migrated");
 	close(lock);
-	return err;
+	return err == MIRROR_FAILED ? mirror_ended(stack, args) : err;
 }
 
 /* One that was killed at the very end, or has done all */
@@ -372,8 +396,8 @@ static int run(void *input)
 	int err, lock;
 
 	err = kernel_check();
-	if (!err && args->cancel)
-		err = stack_let_go(args->source, MIGRATE_STACK);
+	if (!err)
+		err = stack_let_go(args->source, MIGRATE_STACK, NULL);
 	if (err)
 		return err;
 	lock = pin_lock();

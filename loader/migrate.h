@@ -13,6 +13,7 @@
  * @done: regions that are copied
  * @total: of so many
  * @health: a letter for each disk: A is alive
+ * @events: see struct dm_state
  */
 struct progress {
 	dev_t source;
@@ -20,6 +21,7 @@ struct progress {
 	unsigned long long done;
 	unsigned long long total;
 	char health[3];
+	unsigned int events;
 };
 
 /* migrate_mirror.c */

@@ -10,37 +10,53 @@
 #define THROTTLE "/sys/module/dm_mirror/parameters/raid1_resync_throttle"
 
 /* "0 N mirror 2 A:B C:D DONE/TOTAL 1 HEALTH 1 core" */
-static bool parse_status(const char *status, struct progress *progress)
+static bool parse_status(const struct dm_state *dm, struct progress *progress)
 {
 	unsigned int from[2], to[2];
 
 	memset(progress, 0, sizeof(*progress));
-	if (sscanf(status,
+	if (sscanf(dm->status,
 		   "%*u %*u mirror 2 %u:%u %u:%u %llu/%llu %*u %2[A-Za-z]",
 		   &from[0], &from[1], &to[0], &to[1], &progress->done,
 		   &progress->total, progress->health) != 7)
 		return false;
 	progress->source = makedev(from[0], from[1]);
 	progress->target = makedev(to[0], to[1]);
+	progress->events = dm->events;
 	return true;
 }
 
 bool mirror_read(struct stack *stack, struct progress *progress)
 {
 	return !dm_find(stack->dm_name, &stack->dm) &&
-	       parse_status(stack->dm.status, progress);
+	       parse_status(&stack->dm, progress);
 }
 
+/*
+ * When all is copied dm-mirror says so by an event, and says of each first error.
+ * Then it forgets the error, if that was no block of its own but a flush: it says
+ * again that all is well, but keeps the flush, and sends to one disk only what is
+ * written from then on.
+ */
 bool mirror_is_alive(const struct progress *progress)
 {
-	return !strcmp(progress->health, "AA");
+	return !strcmp(progress->health, "AA") && progress->events < 2;
+}
+
+/* Does it keep what failed? Without that nothing hangs there. */
+static bool keeps_failed(const char *targets)
+{
+	return strstr(targets, " mirror ") &&
+	       strstr(targets, " handle_errors") &&
+	       !strstr(targets, " keep_log");
 }
 
 bool stack_mirror_failed(const struct stack *stack)
 {
 	struct progress now;
 
-	return parse_status(stack->dm.status, &now) && !mirror_is_alive(&now);
+	return keeps_failed(stack->dm.targets) &&
+	       parse_status(&stack->dm, &now) && !mirror_is_alive(&now);
 }
 
 void mirror_set_share(unsigned int percent)

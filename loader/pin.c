@@ -153,12 +153,8 @@ static void remove_parents(const char *dir, const char *made)
 		path = parent_of(path);
 }
 
-/*
- * Two bioctls must not decide about one chain at once. The lock is held until
- * the process ends; -1 is returned after a report. It is on the root of bpffs
- * because the directory below it goes with the last attachment.
- */
-int pin_lock(void)
+/* On the root of bpffs: the directory below it goes with the last attachment. */
+static int lock_root(int how)
 {
 	const char *root = bpffs_root();
 	int fd;
@@ -172,11 +168,30 @@ int pin_lock(void)
 		return -1;
 	}
 	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_EX)) {
+	if (fd >= 0 && flock(fd, how) && errno == EWOULDBLOCK) {
+		close(fd);
+		return PIN_LOCKED;
+	}
+	if (fd < 0 || flock(fd, how)) {
 		failed(.op = OP_PIN, .what = root, .err = errno);
 		return -1;
 	}
 	return fd;
+}
+
+/*
+ * Two bioctls must not decide about one chain at once. The lock is held until
+ * the process ends; -1 is returned after a report.
+ */
+int pin_lock(void)
+{
+	return lock_root(LOCK_EX);
+}
+
+/* The same, without waiting: PIN_LOCKED if another has it. */
+int pin_try_lock(void)
+{
+	return lock_root(LOCK_EX | LOCK_NB);
 }
 
 int pin_make_dir(const char *dir)

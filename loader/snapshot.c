@@ -39,6 +39,9 @@ static int prepare_origin(struct cut *cut, const char *device)
 	dev_t lower, dev;
 	int err;
 
+	err = stack_wake(stack);
+	if (err)
+		return err;
 	/* With what somebody who was stopped has loaded it would keep nothing. */
 	if (stack->top && stack->dm.live &&
 	    strstr(stack->dm.targets, " snapshot-origin "))

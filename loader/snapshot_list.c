@@ -18,8 +18,10 @@ static json_t *snapshot_json(const char *dm_name, const struct dm_state *dm)
 	if (name)
 		*name++ = '\0';
 	sscanf(dm->status, "%*u %llu snapshot %31s", &length, word);
-	if (sscanf(dm->status, "%*u %*u snapshot %llu/%llu %llu", &used, &total,
-		   &metadata) < 2)
+	if (!dm->live)
+		state = "incomplete";
+	else if (sscanf(dm->status, "%*u %*u snapshot %llu/%llu %llu", &used,
+			&total, &metadata) < 2)
 		state = !strcmp(word, "Overflow") ? "overflow" : "invalid";
 	return json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:b}", "device",
 			 json_string_or_null(device_path(key)), "name",
@@ -48,6 +50,9 @@ static void list_print(const json_t *result)
 			       "MiB)\n",
 			       total ? 100.0 * used / total : 0.0,
 			       (long long)used / 2048, (long long)total / 2048);
+		else if (!strcmp(state, "incomplete"))
+			puts(", incomplete: a bioctl was stopped when it made "
+			     "it; remove it");
 		else
 			printf(", %s: its store was full%s, and what it held "
 			       "is lost; the device is not affected\n",

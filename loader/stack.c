@@ -98,6 +98,9 @@ static int status(const struct stack_args *args)
 	return BIOCTL_OK;
 }
 
+/* Something hung in a mirror, which passes it on now, and nothing else. */
+static bool let_go;
+
 /* Back to the device alone, unless all is well. */
 static int repair(const struct stack_args *args)
 {
@@ -108,13 +111,12 @@ static int repair(const struct stack_args *args)
 	err = stack_find_there(&stack, args->device, name);
 	if (err)
 		return err;
-	/* Its guard was killed, too. Whoever freezes would hang above it. */
-	if (stack.dm.live && stack.dm.suspended) {
-		err = dm_resume(stack.dm_name);
-		if (err)
-			return err;
-		stack_look(&stack, stack.key, name);
-	}
+	err = stack_wake(&stack);
+	if (err)
+		return err;
+	/* What is left of a migration that was given up */
+	if (let_go || (!strcmp(name, MIGRATE_STACK) && stack_passes_on(&stack)))
+		return stack_remove(args);
 	if (stack_moved_to(&stack) ||
 	    !strcmp(stack_state(&stack), "inserted")) {
 		/* Whoever resumes it would put in what somebody has loaded. */
@@ -128,13 +130,14 @@ static const struct {
 	const char *name;
 	int (*run)(const struct stack_args *args);
 	bool changes;
+	bool ends;
 	bool needs_device;
 } verbs[] = {
-	{ "insert", stack_insert, true, true },
-	{ "remove", stack_remove, true, true },
-	{ "repair", repair, true, true },
-	{ "status", status, false, true },
-	{ "list", list, false, false },
+	{ "insert", stack_insert, true, false, true },
+	{ "remove", stack_remove, true, true, true },
+	{ "repair", repair, true, true, true },
+	{ "status", status, false, false, true },
+	{ "list", list, false, false, false },
 };
 
 static int verb_find(const char *name)
@@ -152,9 +155,10 @@ static int run(void *input)
 	int verb = verb_find(args->verb), err;
 
 	err = kernel_check();
-	if (!err && verbs[verb].changes)
+	if (!err && verbs[verb].ends)
 		err = stack_let_go(args->device,
-				   args->name ? args->name : STACK_POLICY);
+				   args->name ? args->name : STACK_POLICY,
+				   &let_go);
 	if (err)
 		return err;
 	if (verbs[verb].changes && pin_lock() < 0)

@@ -85,7 +85,8 @@ int stack_put_in_use(const struct stack *stack, json_t **covered);
 int stack_exchange(const struct stack *stack, const char *table,
 		   int (*check)(const struct stack *stack), json_t **covered);
 int stack_rescue(struct stack *stack);
-int stack_let_go(const char *device, const char *name);
+int stack_let_go(const char *device, const char *name, bool *did);
+int stack_wake(struct stack *stack);
 
 /* stack_cache.c */
 bool stack_has_cache(const struct stack *stack);

@@ -93,7 +93,7 @@ static void inserted_print(const json_t *result)
 	const json_t *covered = json_object_get(result, "covered");
 	const char *top = json_text(stack, "top", NULL);
 	json_t *mount;
-	size_t i;
+	size_t i, n;
 
 	if (top)
 		printf("%s: %s is below it, on %s\n",
@@ -104,9 +104,13 @@ static void inserted_print(const json_t *result)
 		       json_text(result, "device", "?"));
 	for (i = 0; (mount = json_element(covered, "mounts", i)); i++)
 		printf("  %s was frozen meanwhile\n", json_string_value(mount));
+	for (n = 0; (mount = json_element(covered, "frozen_before", n)); n++)
+		printf("  %s was frozen before, and still is: fsfreeze "
+		       "--unfreeze %s\n",
+		       json_string_value(mount), json_string_value(mount));
 	if (json_is_true(json_object_get(covered, "suspended")))
 		puts("  the device was suspended meanwhile");
-	else if (!i && json_is_true(json_object_get(result, "gap")))
+	else if (!i && !n && json_is_true(json_object_get(result, "gap")))
 		puts("  nothing is mounted there: what was not in the device's "
 		     "queue yet may have gone the other way");
 	if (json_text(result, "kept", NULL))
@@ -293,6 +297,9 @@ static int take_away(const struct stack_args *args, char **device,
 	if (err)
 		return err;
 	*device = stack.device;
+	err = stack_wake(&stack);
+	if (err)
+		return err;
 	/* What was migrated is not on the device any more. */
 	if (stack_moved_to(&stack) && !args->force)
 		return failed(.op = OP_STACK, .what = name,

@@ -127,13 +127,29 @@ static int swap_table(const struct stack *stack, struct frozen *frozen)
 	return err ? err : frozen_resume(frozen, stack->dm_name);
 }
 
+/*
+ * dm-mirror keeps writes that its second disk failed until it is suspended: to
+ * freeze, or thaw, would never end then. It may fail while we do.
+ */
+static void pass_on_what_hangs(void *arg)
+{
+	struct stack *stack = arg;
+
+	if (dm_find(stack->dm_name, &stack->dm) || !stack_mirror_failed(stack))
+		return;
+	if (!dm_load(stack->dm_name, stack_pass_table(stack)) &&
+	    !dm_suspend_hanging(stack->dm_name))
+		dm_resume(stack->dm_name);
+}
+
 /* Bios go through it already; with nothing in flight it becomes what it is for. */
 int stack_put_in_use(const struct stack *stack, json_t **covered)
 {
 	struct frozen *frozen;
 	int err;
 
-	err = freeze_device(stack->dev, stack->device, &frozen);
+	err = freeze_device_watched(stack->dev, stack->device,
+				    pass_on_what_hangs, (void *)stack, &frozen);
 	if (err)
 		return err;
 	at_step("frozen");
@@ -186,21 +202,6 @@ static int exchange_suspended(const struct stack *stack, struct frozen *frozen,
 		err = load_out(stack, table);
 	}
 	return frozen_resume(frozen, stack->dm_name) | err;
-}
-
-/*
- * dm-mirror keeps writes that its second disk failed until it is suspended: to
- * freeze would never end then. It may fail while we do.
- */
-static void pass_on_what_hangs(void *arg)
-{
-	struct stack *stack = arg;
-
-	if (dm_find(stack->dm_name, &stack->dm) || !stack_mirror_failed(stack))
-		return;
-	if (!dm_load(stack->dm_name, stack_pass_table(stack)) &&
-	    !dm_suspend_hanging(stack->dm_name))
-		dm_resume(stack->dm_name);
 }
 
 /**
@@ -265,16 +266,32 @@ int stack_rescue(struct stack *stack)
  * stack_let_go - let everything pass that hangs in a stack that is to be ended
  * @device: its device
  * @name: of the stack, if there is one
+ * @did: that was necessary; or NULL
  *
  * Context: without the lock: whoever has it may be freezing what hangs there.
  */
-int stack_let_go(const char *device, const char *name)
+int stack_let_go(const char *device, const char *name, bool *did)
 {
 	struct stack stack;
 	int err;
 
 	err = stack_find(&stack, device, name);
-	if (!err && stack.dm.live && stack_mirror_failed(&stack))
-		err = stack_rescue(&stack);
+	if (err || !stack.dm.live || !stack_mirror_failed(&stack))
+		return err;
+	if (did)
+		*did = true;
+	return stack_rescue(&stack);
+}
+
+/* Whoever suspended it was killed, and his guard. To freeze above it would hang. */
+int stack_wake(struct stack *stack)
+{
+	int err;
+
+	if (!stack->dm.live || !stack->dm.suspended)
+		return BIOCTL_OK;
+	err = dm_resume(stack->dm_name);
+	if (!err)
+		stack_look(stack, stack->key, stack->name);
 	return err;
 }

@@ -71,7 +71,9 @@ static bool is_defunct(const struct stack *stack)
 static bool is_remainder(const struct stack *stack)
 {
 	return stack->link < 0 && !stack->top && stack->dir &&
-	       !access(stack->dir, F_OK);
+	       !access(stack->dir, F_OK) &&
+	       access(strf("%s/" BIOCTL_PIN_LINK, stack->dir), F_OK) &&
+	       errno == ENOENT;
 }
 
 /**

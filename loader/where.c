@@ -130,7 +130,7 @@ static bool rests_on(dev_t dev, dev_t base, int ways)
 	return found;
 }
 
-/* Is @dev @base, a partition of it, or stacked on it at any height? */
+/* Is @dev @base, a partition of it, or stacked on it, or on a file there? */
 bool device_is_stacked_on(dev_t dev, dev_t base)
 {
 	return rests_on(dev, base, OVER_DEVICES | OVER_FILES);

@@ -177,3 +177,24 @@ LIMITS=(queue/{logical_block_size,physical_block_size,max_sectors_kb}
 same_limits() {
 	same "$1" "${LIMITS[@]}"
 }
+
+# new_ext4 MIB: sets DEV, a fresh disk, and DIR, where it is mounted
+new_ext4() {
+	DEV=$(new_null_blk size="$1")
+	must mkfs.ext4 -q "$DEV"
+	DIR=$(new_mount "$DEV")
+}
+
+is_copying() {
+	[ "$(query '.stacks[0].state' stack status "$DEV" \
+		--name migrate 2>/dev/null)" = inserted ]
+}
+
+waits_in_kernel() {
+	grep -q '^State:.D' "/proc/$1/status"
+}
+
+# guard_of PID: the process that thaws what it has frozen
+guard_of() {
+	pgrep -P "$1"
+}

@@ -1,18 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 
-DESCRIPTION="What fails late, or meets another bioctl, or is killed with its guard, loses nothing and leaves nothing that stands still."
+DESCRIPTION="What fails late, or is killed with its guard, loses nothing and leaves nothing that stands still."
 REQUIRES="cmd:jq cmd:dmsetup cmd:mkfs.ext4 cmd:fsfreeze cmd:losetup"
 TIMEOUT=240
 
 . "$BLKI_ROOT/tests/lib/lower.sh"
-
-# new_ext4 MIB: sets DEV, a fresh disk, and DIR, where it is mounted
-new_ext4() {
-	DEV=$(new_null_blk size="$1")
-	must mkfs.ext4 -q "$DEV"
-	DIR=$(new_mount "$DEV")
-}
 
 has_top() {
 	[ "$(stack_says .top "$1")" != null ]
@@ -85,88 +78,6 @@ goes_elsewhere() {
 	must umount "$DIR"
 }
 
-is_copying() {
-	[ "$(query '.stacks[0].state' stack status "$DEV" \
-		--name migrate 2>/dev/null)" = inserted ]
-}
-
-waits_in_kernel() {
-	grep -q '^State:.D' "/proc/$1/status"
-}
-
-# hanging NAME: a mirror whose target has failed, nobody who looks at it, and
-# somebody who has the lock and freezes what hangs there
-hanging() {
-	TARGET=$(new_breakable "$1" 64)
-	undo_with bioctl migrate "$DEV" --cancel
-	bioctl -j migrate "$DEV" "$TARGET" --rate 2 >"$TMP/migrate" 2>&1 &
-	WATCHER=$!
-	must wait_for 30 is_copying
-	kill -STOP "$WATCHER"
-	breaks "$TARGET"
-	dd if=/dev/zero of="$DIR/new" bs=64k count=8 conv=fsync status=none &
-	WRITER=$!
-	bioctl attach "$DEV" count --freeze >"$TMP/attach" 2>&1 &
-	FREEZER=$!
-	must wait_for 30 waits_in_kernel "$FREEZER"
-	sleep 1
-	must waits_in_kernel "$FREEZER"
-}
-
-# all_end NAME STATUS: of the watcher
-all_end() {
-	expect_within "$1: who watches ends" 60 dead "$WATCHER"
-	expect_end "$1: as it should" "$WATCHER" "$2"
-	expect_within "$1: who freezes ends" 60 dead "$FREEZER"
-	expect_end "$1: and has done it" "$FREEZER" 0
-	expect_end "$1: who writes, too" "$WRITER" 0
-	must bioctl detach "$DEV" count
-	expect_no_stack "$1" "$DEV"
-}
-
-frozen_by_another() {
-	new_ext4 64
-	hanging one
-	kill -CONT "$WATCHER"
-	all_end "watched" 1
-	expect_eq "watched: why" "$(jq -r .error.cause "$TMP/migrate")" \
-		"the target has errors"
-
-	hanging two
-	kill -KILL "$WATCHER"
-	# The kernel's limit for all mirrors, which --rate had lowered
-	echo 100 >/sys/module/dm_mirror/parameters/raid1_resync_throttle
-	ok "cancelled" timeout "$(scaled 60)" bioctl migrate "$DEV" --cancel
-	all_end "cancelled" 137
-	must umount "$DIR"
-}
-
-# Two watch, and the other one ends it.
-watched_twice() {
-	local target
-
-	new_ext4 64
-	target=$(new_null_blk size=64)
-	undo_with bioctl stack remove "$DEV" --name migrate --force
-	BIOCTL_PAUSE_AT=copied bioctl -j migrate "$DEV" "$target" \
-		>"$TMP/first" 2>&1 &
-	WATCHER=$!
-	must wait_for 120 is_stopped "$WATCHER"
-	ok "two watch: one ends it" bioctl migrate "$DEV" "$target"
-	kill -CONT "$WATCHER"
-	expect_end "two watch: so does the other" "$WATCHER" 0
-	expect_eq "two watch: and says where the data are" \
-		"$(jq -r .target "$TMP/first")" "$target"
-	must umount "$DIR"
-	must bioctl stack remove "$DEV" --name migrate --force
-	expect_no_stack "two watch" "$DEV"
-}
-
-# guard_of PID: the process that thaws what it has frozen
-guard_of() {
-	pgrep -P "$1"
-}
-
 # As who stops a service does
 killed_with_cgroup() {
 	local group pid
@@ -196,11 +107,11 @@ is_empty() {
 }
 
 # Nothing is frozen when a snapshot is removed, but what is below is suspended.
-killed_with_guard() {
-	local pid guard
+# guardless NAME COMMAND...: is what brings it back
+guardless() {
+	local name=$1 pid guard
 
-	new_ext4 64
-	must bioctl snapshot create "$DEV" --store "$TMP/store" --size 8
+	must bioctl snapshot create "$DEV" --store "$TMP/store" --size 8 --force
 	undo_with bioctl snapshot remove "$DEV"
 	BIOCTL_PAUSE_AT=origin-suspended-out bioctl snapshot remove "$DEV" \
 		>/dev/null 2>&1 &
@@ -211,12 +122,35 @@ killed_with_guard() {
 	WRITER=$!
 	kill -KILL "$guard"
 	kill -KILL "$pid"
-	expect_end "with its guard" "$pid" 137
-	ok "with its guard: repair" timeout "$(scaled 60)" \
-		bioctl stack repair "$DEV" --name snapshot
-	expect_end "with its guard: who writes ends" "$WRITER" 0
-	ok "with its guard: remove" bioctl snapshot remove "$DEV"
-	expect_no_stack "with its guard" "$DEV"
+	expect_end "without a guard, $name" "$pid" 137
+	ok "without a guard: $name" timeout "$(scaled 60)" "${@:2}"
+	expect_end "without a guard, $name: who writes ends" "$WRITER" 0
+}
+
+killed_with_guard() {
+	new_ext4 64
+	guardless "repair" bioctl stack repair "$DEV" --name snapshot
+	must bioctl snapshot remove "$DEV"
+	guardless "another one" bioctl snapshot create "$DEV" --name other \
+		--store "$TMP/other" --size 8
+	must bioctl snapshot remove "$DEV" --name other
+	must bioctl snapshot remove "$DEV"
+	guardless "remove" bioctl snapshot remove "$DEV"
+	expect_no_stack "without a guard" "$DEV"
+	must umount "$DIR"
+}
+
+# By somebody who does not come back, or will
+frozen_before() {
+	new_ext4 64
+	must fsfreeze --freeze "$DIR"
+	expect_eq "frozen before: it says so" "$(bioctl -j stack insert "$DEV" \
+		--table "linear @lower 0" | jq -c .covered.frozen_before)" \
+		"[\"$DIR\"]"
+	undo_with bioctl stack remove "$DEV"
+	expect_output "frozen before: and what to do" \
+		"still is: fsfreeze --unfreeze $DIR" bioctl stack remove "$DEV"
+	must fsfreeze --unfreeze "$DIR"
 	must umount "$DIR"
 }
 
@@ -272,8 +206,7 @@ test_run() {
 	loaded
 	goes_elsewhere
 	cache_in_use
-	frozen_by_another
-	watched_twice
+	frozen_before
 	killed_with_guard
 	killed_with_cgroup
 }

@@ -175,10 +175,6 @@ in_the_end() {
 	return "$rc"
 }
 
-is_copying() {
-	[ "$(migrate_state)" = inserted ]
-}
-
 test_run() {
 	local dir before
 
