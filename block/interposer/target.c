@@ -3,13 +3,13 @@
  * blk_interposer: redirect targets, the counting of bios in flight to them,
  * and their end. Waiting for those bios is in barrier.c.
  *
- * A target begins when a device map gets a block device that no slot holds
- * yet (with that mode). It ends in this order: the last slot lets go; a grace
- * period later no program can choose it any more and its counter is killed;
- * the last redirected bio ends and the counter is at rest; a worker waits for those
- * that went on to other targets, flushes the device and closes the file. An error of that flush is kept for the next
- * flush of every disk that had used the target: the write cache of the source
- * is where its owner looks for it.
+ * A target begins when a device map gets a block device that no slot holds yet
+ * (with that mode). It ends in this order: the last slot lets go; a grace
+ * period later no program can choose it any more and its counter is killed; the
+ * last redirected bio ends and the counter is at rest; a worker waits for those
+ * that went on to other targets, flushes the device and closes the file. An
+ * error of that flush is kept for the next flush of every disk that had used
+ * the target: the write cache of the source is where its owner looks for it.
  *
  * bi_bdev of a bio cannot lead to its target, because stacking drivers change
  * it on the way down; the index in bi_interposer does.
