@@ -70,15 +70,13 @@ static int give_up(struct stack *stack, const struct migrate_args *args,
 				    next);
 }
 
-/* Is it still what this process has begun, or found? The lock is held. */
-static bool look_again(struct stack *stack, const struct migrate_args *args,
-		       struct progress *now)
+/* Is it still what this process has begun, or found? */
+static bool look_again(struct stack *stack, struct progress *now)
 {
 	__u32 link = stack->link_info.id;
 
 	stack_look(stack, stack->key, MIGRATE_STACK);
-	return stack->link_info.id == link && mirror_read(stack, now) &&
-	       is_target(now->target, args);
+	return stack->link_info.id == link && mirror_read(stack, now);
 }
 
 static int ended_by_others(const struct stack *stack,
@@ -104,7 +102,8 @@ static int mirror_ended(struct stack *stack, const struct migrate_args *args)
 	struct progress now = {};
 	int lock, err;
 
-	if (look_again(stack, args, &now) && !mirror_is_alive(&now) &&
+	/* The target's node may have gone with the disk. */
+	if (look_again(stack, &now) && !mirror_is_alive(&now) &&
 	    stack_rescue(stack))
 		return BIOCTL_FAILED;
 	lock = pin_lock();
@@ -270,10 +269,12 @@ static int finish_locked(struct stack *stack, const struct migrate_args *args)
 	struct stat st;
 	int err;
 
-	if (!look_again(stack, args, &now) || stat(args->target, &st))
+	if (!look_again(stack, &now))
 		return ended_by_others(stack, args);
 	if (!mirror_is_alive(&now))
 		return MIRROR_FAILED;
+	if (!is_target(now.target, args) || stat(args->target, &st))
+		return ended_by_others(stack, args);
 	target_fd = open(args->target, O_RDONLY | O_CLOEXEC);
 	if (target_fd < 0)
 		return failed(.op = OP_MIGRATE, .what = args->target,
@@ -331,6 +332,23 @@ static int moved_before(const struct stack *stack,
 		      .next = "unmount it and migrate that one");
 }
 
+/* What is left of one whose disk failed, or that was killed when it was cancelled */
+static int given_up_before(const struct stack *stack,
+			   const struct migrate_args *args)
+{
+	const struct stack_args remove = { .device = args->source,
+					   .name = MIGRATE_STACK };
+	int err = stack_remove_quietly(&remove);
+
+	if (err)
+		return err;
+	return failed(.op = OP_MIGRATE, .what = args->target,
+		      .device = stack->device,
+		      .cause = "an earlier one was given up, see dmesg, and is "
+			       "taken away now",
+		      .next = "the same command begins anew");
+}
+
 /* Copying, whoever has begun it */
 static int go_on(struct stack *stack, const struct migrate_args *args, int lock)
 {
@@ -383,6 +401,8 @@ static int migrate(const struct migrate_args *args, int lock)
 			      .next = strf(
 				      "bioctl stack repair %s --name " MIGRATE_STACK,
 				      args->source));
+	if (stack_passes_on(&stack))
+		return given_up_before(&stack, args);
 	return go_on(&stack, args, lock);
 }
 

@@ -10,26 +10,28 @@
 #define THROTTLE "/sys/module/dm_mirror/parameters/raid1_resync_throttle"
 
 /* "0 N mirror 2 A:B C:D DONE/TOTAL 1 HEALTH 1 core" */
-static bool parse_status(const struct dm_state *dm, struct progress *progress)
+static bool parse_status(const struct stack *stack, struct progress *progress)
 {
 	unsigned int from[2], to[2];
 
 	memset(progress, 0, sizeof(*progress));
-	if (sscanf(dm->status,
+	if (sscanf(stack->dm.status,
 		   "%*u %*u mirror 2 %u:%u %u:%u %llu/%llu %*u %2[A-Za-z]",
 		   &from[0], &from[1], &to[0], &to[1], &progress->done,
 		   &progress->total, progress->health) != 7)
 		return false;
 	progress->source = makedev(from[0], from[1]);
 	progress->target = makedev(to[0], to[1]);
-	progress->events = dm->events;
+	/* Of others nobody knows what they have had since. */
+	if (!strcmp(stack->name, MIGRATE_STACK))
+		progress->events = stack->dm.events;
 	return true;
 }
 
 bool mirror_read(struct stack *stack, struct progress *progress)
 {
 	return !dm_find(stack->dm_name, &stack->dm) &&
-	       parse_status(&stack->dm, progress);
+	       parse_status(stack, progress);
 }
 
 /*
@@ -55,8 +57,8 @@ bool stack_mirror_failed(const struct stack *stack)
 {
 	struct progress now;
 
-	return keeps_failed(stack->dm.targets) &&
-	       parse_status(&stack->dm, &now) && !mirror_is_alive(&now);
+	return keeps_failed(stack->dm.targets) && parse_status(stack, &now) &&
+	       !mirror_is_alive(&now);
 }
 
 void mirror_set_share(unsigned int percent)

@@ -142,10 +142,19 @@ static void pass_on_what_hangs(void *arg)
 		dm_resume(stack->dm_name);
 }
 
+static bool is_mirror(const struct stack *stack)
+{
+	struct dm_state now;
+
+	return !dm_find(stack->dm_name, &now) &&
+	       strstr(now.targets, " mirror ");
+}
+
 /* Bios go through it already; with nothing in flight it becomes what it is for. */
 int stack_put_in_use(const struct stack *stack, json_t **covered)
 {
 	struct frozen *frozen;
+	bool mirror;
 	int err;
 
 	err = freeze_device_watched(stack->dev, stack->device,
@@ -160,8 +169,15 @@ int stack_put_in_use(const struct stack *stack, json_t **covered)
 			fall_back(stack, frozen);
 	}
 	at_step("swapped");
+	mirror = is_mirror(stack);
 	*covered = frozen_json(frozen);
-	return thaw_filesystems(frozen, stack->device) | err;
+	err |= thaw_filesystems(frozen, stack->device);
+	if (!err && mirror && !is_mirror(stack))
+		return failed(.op = OP_STACK, .what = stack->name,
+			      .device = stack->device, .err = EIO,
+			      .cause = "a disk of the mirror has errors",
+			      .next = "see dmesg; choose another disk");
+	return err;
 }
 
 static int load_out(const struct stack *stack, const char *table)
