@@ -24,6 +24,23 @@ struct progress {
 	unsigned int events;
 };
 
+struct migrate_args {
+	const char *source;
+	const char *target;
+	unsigned long long rate;
+	bool verify;
+	bool cancel;
+	bool force;
+};
+
+/* Somebody else, who watched as well, has ended it well. */
+#define MIGRATED (-2)
+
+/* migrate_end.c */
+bool migrate_is_target(dev_t dev, const struct migrate_args *args);
+int migrate_failed(struct stack *stack, const struct migrate_args *args);
+int migrate_finish(struct stack *stack, const struct migrate_args *args);
+
 /* migrate_mirror.c */
 bool mirror_read(struct stack *stack, struct progress *progress);
 bool mirror_is_alive(const struct progress *progress);

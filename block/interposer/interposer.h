@@ -28,8 +28,9 @@
  * pinned by its slots in device maps and by its struct blk_interposer_inflight
  * counters, whose index travels in bi_interposer of every redirected bio and
  * is dropped in bio_endio() after the bio's owner has been told. The target
- * is flushed and closed when its counters are at rest. A barrier (barrier.c)
- * switches to the other counter and waits for the one before.
+ * is flushed and closed when its counters are at rest, and bios that went on to
+ * other targets have ended. A barrier (barrier.c) switches to the other counter
+ * and waits for the one before.
  *
  * Recursion: redirect.c bounds hops (bi_interposer again, inherited by
  * clones); kernel/bpf/blk_topology.c refuses circles through stacking drivers.

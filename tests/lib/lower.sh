@@ -112,7 +112,12 @@ new_breakable() {
 
 # breaks DEVICE: all I/O fails from now on
 breaks() {
-	echo "0 $(blockdev --getsz "$1") error" | must dmsetup reload "${1##*/}"
+	becomes "$1" error
+}
+
+# becomes DEVICE TABLE: of device mapper, whatever is under way
+becomes() {
+	echo "0 $(blockdev --getsz "$1") $2" | must dmsetup reload "${1##*/}"
 	must dmsetup suspend --noudevsync --noflush "${1##*/}"
 	must dmsetup resume --noudevsync "${1##*/}"
 }

@@ -90,7 +90,6 @@ watched_twice() {
 	expect_no_stack "two watch" "$DEV"
 }
 
-
 # stopped STEP DEVICE TARGET: a migration that is stopped there
 stopped() {
 	undo_with bioctl stack remove "$2" --name migrate --force
@@ -113,13 +112,6 @@ write_data() {
 has_data() {
 	dd if="$1" bs=64k skip="$2" count=1 iflag=direct status=none |
 		cmp --bytes=65536 - "$TMP/data"
-}
-
-# becomes DEVICE TABLE: from now on, whatever is under way
-becomes() {
-	echo "0 $(blockdev --getsz "$1") $2" | must dmsetup reload "${1##*/}"
-	must dmsetup suspend --noudevsync --noflush "${1##*/}"
-	must dmsetup resume --noudevsync "${1##*/}"
 }
 
 # A flush that the target failed once: dm-mirror keeps it, and forgets the error.
